@@ -1,0 +1,1 @@
+"""Model folders: safetensors and plain JSON, nothing executed, nothing imported by name."""

@@ -1,0 +1,207 @@
+"""A model folder: one subfolder per component and `segsr.json` with the settings that join them.
+
+    compact/
+      segsr.json          format, and the settings of SRDM and SegDM
+      scheduler/          scheduler_config.json
+      autoencoder/ controller/ denoiser/ prior/ seg_denoiser/ bridge/
+                          config.json and diffusion_pytorch_model.safetensors each
+
+Which class reads a component is looked up in a fixed table; a name from a file that is not in it
+is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    ModelMixin,
+)
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from segsr.errors import SegSRError
+from segsr.nets.bridge import DualModalityBridge
+from segsr.nets.image_controller import ImageController
+from segsr.nets.image_denoiser import ImageDenoiser
+from segsr.nets.patch_autoencoder import PatchAutoencoder
+from segsr.nets.seg_denoiser import SegDenoiser
+from segsr.nets.seg_prior import SegPrior
+
+FORMAT = 1
+SETTINGS = "segsr.json"
+PACKAGED = Path(__file__).parents[1] / "weights"
+
+_CLASSES: dict[str, tuple[type[ModelMixin], ...]] = {
+    "autoencoder": (AutoencoderKL, PatchAutoencoder),
+    "controller": (ImageController,),
+    "denoiser": (ImageDenoiser,),
+    "prior": (SegPrior,),
+    "seg_denoiser": (SegDenoiser,),
+    "bridge": (DualModalityBridge,),
+}
+_SCHEDULERS = (DDPMScheduler, DDIMScheduler, DPMSolverMultistepScheduler)
+
+
+def find_folder(name: str | Path, revision: str | None = None) -> Path:
+    """Return the local folder of a model.
+
+    Args:
+        name: `compact` (ships with the package), a folder, or a hub id `owner/name`.
+        revision: Branch, tag or commit, for a hub id.
+
+    Raises:
+        SegSRError: If there is no such model, or it cannot be downloaded.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if (PACKAGED / str(name)).is_dir():
+        return PACKAGED / str(name)
+    packaged = ", ".join(sorted(p.name for p in PACKAGED.glob("*") if p.is_dir()))
+    choices = f"give a folder, a hub id owner/name, or a packaged model ({packaged})"
+    if str(name).count("/") != 1:
+        raise SegSRError(f"no model {str(name)!r}: {choices}.")
+    try:
+        patterns = ["*.json", "*.safetensors"]
+        return Path(snapshot_download(str(name), revision=revision, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SegSRError(
+            f"model {str(name)!r} is no folder and could not be downloaded ({reason}): {choices}."
+        ) from error
+
+
+def load_component(folder: str | Path, component: str) -> ModelMixin:
+    """Return one network of a model folder, in float32 and eval mode.
+
+    Args:
+        folder: See `find_folder`.
+        component: `autoencoder`, `controller`, `denoiser`, `prior`, `seg_denoiser` or `bridge`.
+
+    Raises:
+        SegSRError: If the component is missing, of an unknown class, or its weights do not fit.
+    """
+    path = find_folder(folder) / component
+    config = _read_json(path / "config.json")
+    classes = {cls.__name__: cls for cls in _CLASSES[component]}
+    cls = classes.get(config.get("_class_name", ""))
+    if cls is None:
+        raise SegSRError(
+            f"{path / 'config.json'} names the class {config.get('_class_name')!r}, but a"
+            f" {component} must be one of {', '.join(classes)}."
+        )
+    try:
+        model: ModelMixin = cls.from_pretrained(
+            str(path), use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SegSRError(f"the weights in {path} cannot be read ({error}).") from error
+    return model
+
+
+def load_scheduler(folder: str | Path) -> Any:
+    """Return the diffusers scheduler of a model folder (DDPM, DDIM or DPM-Solver++).
+
+    Raises:
+        SegSRError: If it is missing or of another class.
+    """
+    path = find_folder(folder) / "scheduler" / "scheduler_config.json"
+    config = _read_json(path)
+    classes = {cls.__name__: cls for cls in _SCHEDULERS}
+    cls = classes.get(config.get("_class_name", ""))
+    if cls is None:
+        raise SegSRError(
+            f"{path} names the class {config.get('_class_name')!r}, but a scheduler must be one"
+            f" of {', '.join(classes)}."
+        )
+    return cls.from_config(config)
+
+
+def load_settings(folder: str | Path) -> dict[str, Any]:
+    """Return what `segsr.json` says beside its format: keyword arguments by branch.
+
+    Raises:
+        SegSRError: If the file is missing or of a newer format.
+    """
+    path = find_folder(folder) / SETTINGS
+    settings = _read_json(path)
+    if settings.pop("format", None) != FORMAT:
+        raise SegSRError(f"{path} is not of format {FORMAT}: this segsr cannot read it, update it.")
+    return settings
+
+
+def save_folder(
+    folder: str | Path,
+    components: Mapping[str, ModelMixin],
+    settings: Mapping[str, Any],
+    scheduler: Any = None,
+    dtype: torch.dtype | None = None,
+) -> None:
+    """Write components and settings into `folder`, beside those of other stages.
+
+    Each component's files are complete before they take the place of older ones.
+
+    Args:
+        folder: Made if missing.
+        components: Networks by component name.
+        settings: Merged into `segsr.json`.
+        scheduler: A diffusers scheduler, if the components come with one.
+        dtype: Type of the stored weights; their own if None.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, component in components.items():
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            _save_component(component, Path(temporary), dtype)
+            _move_files(Path(temporary), folder / name)
+    if scheduler is not None:
+        with tempfile.TemporaryDirectory(dir=folder) as temporary:
+            scheduler.save_config(temporary)
+            _move_files(Path(temporary), folder / "scheduler")
+    path = folder / SETTINGS
+    known = load_settings(folder) if path.exists() else {}
+    text = json.dumps({"format": FORMAT, **known, **settings}, indent=2) + "\n"
+    partial = path.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def _save_component(component: ModelMixin, folder: Path, dtype: torch.dtype | None) -> None:
+    if dtype is None:
+        component.save_pretrained(str(folder))
+        return
+    twin = type(component).from_config(component.config)
+    twin.load_state_dict(component.state_dict())
+    twin.to(dtype).save_pretrained(str(folder))
+
+
+def _move_files(source: Path, target: Path) -> None:
+    target.mkdir(exist_ok=True)
+    for file in source.iterdir():
+        os.replace(file, target / file.name)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise SegSRError(
+            f"{path} is missing: the folder holds no such component; train that stage or give"
+            " another folder."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise SegSRError(f"{path} cannot be read as JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise SegSRError(f"{path} must hold a JSON object, got a {type(content).__name__}.")
+    return content

@@ -1,0 +1,217 @@
+"""The command line: `segsr VERB ...`.
+
+Only the standard library is imported before a verb runs, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from segsr.errors import SegSRError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+
+
+class Verb(NamedTuple):
+    """One word of the command line: its line of help, its arguments, and what it does."""
+
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status of `segsr ARGV`: 0 done, 1 a file failed, 2 not usable, 130 Ctrl-C."""
+    verb, rest = _split(list(sys.argv[1:] if argv is None else argv))
+    parser = argparse.ArgumentParser(
+        prog=f"segsr {verb}", description=VERBS[verb].summary, allow_abbrev=False
+    )
+    VERBS[verb].add_arguments(parser)
+    arguments = parser.parse_intermixed_args(rest)
+    try:
+        return VERBS[verb].run(arguments)
+    except SegSRError as error:
+        print(f"segsr: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def fit(cfg: DictConfig) -> None:
+    """Trains; says how to go on after Ctrl-C."""
+    from segsr import run
+
+    try:
+        run.fit(cfg)
+    except KeyboardInterrupt:
+        _print_resume_command(cfg)
+        raise
+
+
+def test(cfg: DictConfig) -> None:
+    """Tests; prints a table of the metrics."""
+    from segsr import run
+    from segsr.run_folder import is_rank_zero
+
+    metrics = run.test(cfg)
+    if is_rank_zero():
+        _print_table(metrics)
+
+
+def predict(cfg: DictConfig) -> None:
+    """Predicts; the recipe's callbacks write the results."""
+    from segsr import run
+
+    run.predict(cfg)
+
+
+def upscale(arguments: argparse.Namespace) -> int:
+    """Restores photographs; status 1 if any of them failed."""
+    from segsr.inference.upscale import upscale_files
+
+    summary = upscale_files(
+        inputs=arguments.inputs,
+        output=arguments.output,
+        model=arguments.model,
+        steps=arguments.steps,
+        seed=arguments.seed,
+        guidance=arguments.guidance,
+        mask=arguments.mask,
+        device=arguments.device,
+        overwrite=arguments.overwrite,
+    )
+    return 1 if summary.failed else 0
+
+
+def _with_recipe(act: Callable[[DictConfig], None]) -> Callable[[argparse.Namespace], int]:
+    """The verb that loads the recipe its arguments ask for and acts on it, or only prints it."""
+
+    def verb(arguments: argparse.Namespace) -> int:
+        from segsr.config import load_config, resolved_yaml
+
+        cfg = load_config(arguments.config, arguments.overrides)
+        if arguments.print_config:
+            print(resolved_yaml(cfg), end="")
+        else:
+            act(cfg)
+        return 0
+
+    return verb
+
+
+def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="recipe: a YAML file anywhere, or a packaged one such as conf/joint.yaml "
+        "(default: conf/compact.yaml)",
+    )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the resolved recipe and stop"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="change the recipe, in hydra's grammar: trainer.max_steps=20, data=camvid, "
+        "+new.key=1, ~key; resume with run_dir=FOLDER ckpt_path=last",
+    )
+
+
+def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="what to restore")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
+    add("--model", default="compact", help="compact, a checkpoint folder or a hub id")
+    add("--steps", type=_positive, metavar="N", help="sampling steps (default: the model's own)")
+    add("--seed", type=int, default=0, metavar="N", help="the same seed draws the same details")
+    add("--guidance", type=float, default=1.0, metavar="W", help="semantic guidance scale")
+    add("--mask", type=Path, metavar="FILE|FOLDER", help="masks of your own instead of predictions")
+    add("--scale", type=_scale, default=4, metavar="4", help="factor; only 4 is trained for")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
+    add("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
+
+
+VERBS: Mapping[str, Verb] = {
+    "fit": Verb("train a model", _recipe_arguments, _with_recipe(fit)),
+    "test": Verb("print a table of a model's metrics", _recipe_arguments, _with_recipe(test)),
+    "predict": Verb("run a model over a data set", _recipe_arguments, _with_recipe(predict)),
+    "upscale": Verb("restore photographs at four times their size", _upscale_arguments, upscale),
+}
+
+
+def _split(argv: list[str]) -> tuple[str, list[str]]:
+    """The verb and what follows it; help and version end here."""
+    parser = argparse.ArgumentParser(
+        prog="segsr",
+        description="Segmentation-guided diffusion super-resolution.",
+        epilog="verbs:\n"
+        + "".join(f"  {name:<9} {verb.summary}\n" for name, verb in VERBS.items())
+        + "\nsegsr VERB --help tells the arguments of a verb.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="segsr VERB ...",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument("verb", nargs="?", choices=list(VERBS), metavar="VERB")
+    arguments = parser.parse_args(argv[:1])
+    if arguments.version:
+        from segsr import __version__
+
+        parser.exit(message=f"segsr {__version__}\n")
+    if arguments.verb is None:
+        parser.error(f"a verb is missing: {', '.join(VERBS)}")
+    return arguments.verb, argv[1:]
+
+
+def _print_resume_command(cfg: DictConfig) -> None:
+    from segsr.run_folder import is_rank_zero, newest_checkpoint
+
+    if not (is_rank_zero() and cfg.get("run_dir")):
+        return
+    folder = Path(cfg.run_dir)
+    if newest_checkpoint(folder) is None:
+        print(f"segsr: stopped before the first checkpoint of {folder}", file=sys.stderr)
+        return
+    command = ["segsr", "fit", "-c", f"{folder / 'config.yaml'}"]
+    command += [f"run_dir={folder}", "ckpt_path=last"]
+    print(f"segsr: stopped, resume with: {shlex.join(command)}", file=sys.stderr)
+
+
+def _print_table(metrics: Mapping[str, float]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("metric", "value")
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}")
+    Console().print(table)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+def _scale(text: str) -> int:
+    if text != "4":
+        raise argparse.ArgumentTypeError(
+            f"must be 4, got {text}: the models are trained for x4, resize the result instead"
+        )
+    return 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,268 @@
+"""Recipes: found, composed and built with hydra, whose errors become one clear sentence each.
+
+A recipe is a YAML file of constructors and their arguments. Its folder comes first on hydra's
+search path, the folder that ships with segsr second, so a recipe of the user's own may draw on the
+packaged groups (`model`, `data`, `degradation`, `trainer`, ...) from anywhere.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import (
+    ConfigCompositionException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from segsr.errors import SegSRError
+
+_RUN_DIR_MARK = "__run_dir__"
+
+
+def packaged_conf() -> Path:
+    """The folder of recipes and groups: `segsr/conf` of a wheel, `conf` of a checkout."""
+    installed = Path(__file__).parent / "conf"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def load_config(
+    file: Path | None, overrides: Sequence[str], default: str = "compact"
+) -> DictConfig:
+    """The recipe in `file` with `overrides` applied.
+
+    Interpolations were tried and all resolve; they stay live, so that what interpolates `run_dir`
+    follows once the run folder is known.
+
+    An override may name any key of the recipe, and any argument of a constructor that the recipe
+    names: `trainer.max_time=00:01:00` needs no `+` although no recipe states it.
+
+    Args:
+        file: A YAML file, or the name of a packaged recipe (`joint`, `conf/joint.yaml`).
+        overrides: `key=value`, `group=option`, `+key=value`, `~key`: hydra's grammar.
+        default: Name of the packaged recipe to use without `file`.
+
+    Raises:
+        SegSRError: No such file, group option or key; or a value that does not parse or resolve.
+    """
+    recipe = _find_recipe(file or Path(default))
+    parsed = _parse(overrides)
+    with initialize_config_dir(str(recipe.parent), version_base="1.3"):
+        free = [override for override in parsed if not _names_a_key(override, recipe)]
+        base = _compose(recipe, [_text(override) for override in free])
+        known = [_text(each) if each in free else _known(each, base) for each in parsed]
+        cfg = _compose(recipe, known)
+    try:
+        OmegaConf.to_container(cfg, resolve=True)
+    except OmegaConfBaseException as error:
+        raise SegSRError(f"{recipe}: {_one_line(error)}") from error
+    return cfg
+
+
+def resolved_yaml(cfg: DictConfig) -> str:
+    """`cfg` as YAML, every interpolation resolved but those of `run_dir`.
+
+    They stay, so that the text is a recipe whose next run writes to its own folder.
+    """
+    cfg = cfg.copy()
+    run_dir = cfg.get("run_dir")
+    OmegaConf.update(cfg, "run_dir", _RUN_DIR_MARK, force_add=True)
+    OmegaConf.resolve(cfg)
+    OmegaConf.update(cfg, "run_dir", run_dir)
+    return OmegaConf.to_yaml(cfg).replace(_RUN_DIR_MARK, "${run_dir}")
+
+
+def require(cfg: DictConfig, *sections: str) -> None:
+    """Checks that `cfg` has these sections and that no value is left open (`???`).
+
+    Raises:
+        SegSRError: Naming what is missing.
+    """
+    absent = [section for section in sections if section not in cfg]
+    if absent:
+        raise SegSRError(
+            f"the recipe lacks {', '.join(absent)}: "
+            "a recipe is a file such as conf/compact.yaml, not one of a group's options"
+        )
+    if missing := sorted(OmegaConf.missing_keys(cfg)):
+        values = " ".join(f"{key}=..." for key in missing)
+        raise SegSRError(f"the recipe leaves {', '.join(missing)} open: give {values}")
+
+
+def build(node: Any) -> Any:
+    """What `node` describes: every `_target_` called, with plain dicts and lists as arguments.
+
+    Raises:
+        SegSRError: A constructor that is not to be found or does not know an argument; or what
+            the constructor itself raised as a SegSRError.
+    """
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node, resolve=True)
+    if not isinstance(node, dict | list):
+        raise SegSRError(f"cannot build {node!r}: a node is a _target_ and its arguments")
+    _check_arguments(node)
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, SegSRError):
+            raise error.__cause__ from None
+        raise
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """The one of `known` closest to `key`, as the end of a sentence; empty if none is close.
+
+    A key given without its section is compared with the last part of the known ones.
+    """
+
+    def likeness(candidate: str) -> float:
+        names = (candidate, candidate.rpartition(".")[2])
+        return max(SequenceMatcher(None, key, name).ratio() for name in names)
+
+    best = max(sorted(known), key=likeness, default=None)
+    return f", did you mean {best}?" if best and likeness(best) >= 0.6 else ""
+
+
+def _find_recipe(file: Path) -> Path:
+    packaged = packaged_conf()
+    if file.is_file():
+        if file.suffix != ".yaml":
+            raise SegSRError(f"a config file must be named *.yaml, got {file}: rename it")
+        return file.resolve()
+    name = Path(*file.parts[1:]) if file.parts[0] == "conf" else file
+    recipe = packaged / name.with_suffix(".yaml")
+    if (len(file.parts) == 1 or file.parts[0] == "conf") and recipe.is_file():
+        return recipe
+    available = sorted(f"conf/{path.name}" for path in packaged.glob("*.yaml"))
+    raise SegSRError(
+        f"no config file {file}{nearest(str(file), available)}"
+        f" Give a path, or one of the packaged {', '.join(available)}"
+    )
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    for text in overrides:
+        if "=" not in text and not text.startswith("~"):
+            remedy = f": write -c {text}" if text.endswith((".yaml", ".yml")) else ""
+            raise SegSRError(f"{text} is no key=value{remedy}")
+    try:
+        return OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise SegSRError(
+            f"{error.override} is no key=value ({error.message.splitlines()[0]}): "
+            "a value with = or brackets in it needs quotes, \"key='a=b'\""
+        ) from error
+
+
+def _names_a_key(override: Override, recipe: Path) -> bool:
+    """Whether `override` is a `key=value` or `~key` of what is there, not a choice in a group."""
+    is_group = any(
+        (root / override.key_or_group).is_dir() for root in (recipe.parent, packaged_conf())
+    )
+    return not is_group and override.type in (OverrideType.CHANGE, OverrideType.DEL)
+
+
+def _known(override: Override, base: DictConfig) -> str:
+    """`override` as hydra takes it: with `++` where only the constructor knows the key.
+
+    Raises:
+        SegSRError: Neither the recipe nor the constructor has that key.
+    """
+    key = override.key_or_group
+    section, _, name = key.rpartition(".")
+    parent = OmegaConf.select(base, section) if section else base
+    candidates = set(_flat_keys(base))
+    if isinstance(parent, DictConfig):
+        if name in parent:
+            return _text(override)
+        arguments = (_parameters(parent._target_) or set()) if "_target_" in parent else set()
+        if name in arguments and override.type == OverrideType.CHANGE:
+            return f"++{_text(override)}"
+        candidates |= {f"{section}.{argument}" for argument in arguments}
+    hint = nearest(key, candidates) or ": --print-config shows the keys there are"
+    raise SegSRError(f"unknown key {key}{hint}")
+
+
+def _compose(recipe: Path, overrides: list[str]) -> DictConfig:
+    quoted = str(packaged_conf()).replace("'", r"\'")
+    search = f"hydra.searchpath=['file://{quoted}']"
+    try:
+        return compose(recipe.stem, [search, *overrides])
+    except MissingConfigException as error:
+        wanted = error.missing_cfg_file or ""
+        options = sorted(error.options or ())
+        available = f" Available: {', '.join(options)}" if options else ""
+        raise SegSRError(
+            f"no config {wanted}.yaml{nearest(wanted.rpartition('/')[2], options)}{available}"
+        ) from error
+    except (ConfigCompositionException, yaml.YAMLError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
+        detail = f" ({_one_line(cause)})" if cause else ""
+        raise SegSRError(f"{recipe}: {_one_line(error)}{detail}") from error
+
+
+def _check_arguments(node: Any) -> None:
+    for target, arguments in _constructors(node):
+        known = _parameters(target)
+        if known is None:
+            continue
+        for name in arguments:
+            if name not in known:
+                raise SegSRError(f"{target} has no argument {name}{nearest(name, known)}")
+
+
+def _constructors(node: Any) -> Iterator[tuple[str, list[str]]]:
+    """Every `_target_` in `node` with the names of the arguments it is given."""
+    if isinstance(node, dict):
+        if isinstance(node.get("_target_"), str):
+            hydras_own = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
+            yield node["_target_"], [name for name in node if name not in hydras_own]
+        for value in node.values():
+            yield from _constructors(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _constructors(value)
+
+
+def _parameters(target: str) -> set[str] | None:
+    """The names of the arguments `target` takes; None if it takes any."""
+    constructor: Any = pydoc.locate(target)
+    if constructor is None:
+        raise SegSRError(f"no {target}: a _target_ is the full name of a class or function")
+    try:
+        parameters = inspect.signature(constructor).parameters
+    except (TypeError, ValueError):  # written in C
+        return None
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return set(parameters)
+
+
+def _flat_keys(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, DictConfig):
+        for key in node:
+            yield f"{prefix}{key!s}"
+            if not OmegaConf.is_missing(node, key):
+                yield from _flat_keys(node._get_node(key), f"{prefix}{key!s}.")
+
+
+def _text(override: Override) -> str:
+    assert override.input_line is not None
+    return override.input_line
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,115 @@
+"""The joint reverse process: both diffusions step by step on one clock, as a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segsr.batch import IGNORE_INDEX
+from segsr.diffusion.categorical import log_one_hot, posterior, sample_classes
+from segsr.diffusion.gaussian import predict_x0
+
+
+class Prediction(NamedTuple):
+    """What the two networks say at one step, each having seen the other's state."""
+
+    image: Float[Tensor, "b c h w"]
+    mask_logits: Float[Tensor, "b k h w"]
+
+
+Predict = Callable[[Tensor, Tensor, int], Prediction]
+"""(z_t, S_t, t) to the networks' prediction."""
+
+
+@dataclass(frozen=True)
+class JointStep:
+    """One step of the reverse process, before the state moves on.
+
+    Attributes:
+        t: Step on the shared clock.
+        latents: The noisy image state z_t, (B, C, h, w).
+        masks: The noisy mask state S_t, int64 (B, h, w).
+        predicted_latents: The clean state predicted from them, like `latents`.
+        mask_logits: Log probabilities of the clean mask, (B, K, h, w).
+    """
+
+    t: int
+    latents: Tensor
+    masks: Tensor
+    predicted_latents: Tensor
+    mask_logits: Tensor
+
+
+def joint_reverse(
+    predict: Predict,
+    scheduler: Any,
+    mask_abar: Float[Tensor, " t"],
+    latents: Float[Tensor, "b c h w"],
+    masks: Int[Tensor, "b h w"],
+    generators: Sequence[torch.Generator],
+    *,
+    given_mask: Int[Tensor, "b h w"] | None = None,
+) -> Iterator[JointStep]:
+    """Yield every step from the noisiest state to the clean one.
+
+    The Gaussian step is the scheduler's, the categorical step the posterior between the same two
+    times. The last step's predictions are the result: `predicted_latents` and the arg max of
+    `mask_logits`.
+
+    Args:
+        predict: The networks, the bridge and any guidance, bound into one call.
+        scheduler: A diffusers scheduler (DDPM, DDIM, DPM-Solver++) after `set_timesteps`.
+        mask_abar: The categorical schedule on the scheduler's clock.
+        latents: State at the first timestep.
+        masks: Mask state at the first timestep.
+        generators: One CPU generator per sample: all noise of a sample comes from its own.
+        given_mask: Classes held fixed at every step; `IGNORE_INDEX` leaves a pixel to the chain.
+    """
+    times = [int(t) for t in scheduler.timesteps]
+    for t, t_next in zip(times, [*times[1:], None], strict=True):
+        if given_mask is not None:
+            masks = torch.where(given_mask == IGNORE_INDEX, masks, given_mask)
+        prediction = predict(latents, masks, t)
+        logits = prediction.mask_logits.float().log_softmax(1)
+        if given_mask is not None:
+            known = log_one_hot(given_mask % logits.shape[1], logits.shape[1]).to(logits)
+            logits = torch.where((given_mask == IGNORE_INDEX)[:, None], logits, known)
+        clean, next_latents = image_step(scheduler, prediction.image, latents, t, generators)
+        yield JointStep(t, latents, masks, clean, logits)
+        if t_next is not None:
+            masks = mask_step(mask_abar, logits, masks, t, t_next, generators)
+            latents = next_latents
+
+
+def image_step(
+    scheduler: Any,
+    output: Float[Tensor, "b c h w"],
+    latents: Float[Tensor, "b c h w"],
+    t: int,
+    generators: Sequence[torch.Generator],
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
+    """Return the clean latents that a network's `output` implies, and the next noisy ones."""
+    output = output.float()
+    abar = scheduler.alphas_cumprod[t].to(latents).view(1, 1, 1, 1)
+    clean = predict_x0(scheduler.config.prediction_type, output, latents, abar)
+    step = scheduler.step(output, t, latents, generator=list(generators))
+    return clean, step.prev_sample
+
+
+def mask_step(
+    mask_abar: Float[Tensor, " t"],
+    log_x0: Float[Tensor, "b k h w"],
+    masks: Int[Tensor, "b h w"],
+    t: int,
+    t_next: int,
+    generators: Sequence[torch.Generator],
+) -> Int[Tensor, "b h w"]:
+    """Draw the mask state at `t_next` < `t` from the model's posterior p(x_s | x_t)."""
+    abar_t, abar_s = (mask_abar[s].to(log_x0).expand(len(masks)) for s in (t, t_next))
+    log_x_t = log_one_hot(masks, log_x0.shape[1]).to(log_x0)
+    return sample_classes(posterior(log_x0, log_x_t, abar_t, abar_s), generators)

@@ -1,0 +1,68 @@
+"""Noise schedules on the shared clock: t = 0..T-1, where T-1 is the noisiest step.
+
+Every table is float64 of length T; the clean state before step 0 has no index and abar = 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+TIMESTEPS = 1000
+"""Steps of the shared clock, Stable Diffusion's."""
+
+
+def linear_abar(
+    timesteps: int = TIMESTEPS, first: float = 0.99999, last: float = 9e-6
+) -> Float[Tensor, " t"]:
+    """The share of kept classes, falling linearly in t (DDPS's schedule)."""
+    return torch.linspace(first, last, timesteps, dtype=torch.float64)
+
+
+def cosine_abar(
+    timesteps: int = TIMESTEPS, offset: float = 0.008, smallest_step: float = 0.001
+) -> Float[Tensor, " t"]:
+    """The share of kept classes on multinomial diffusion's cosine schedule.
+
+    Each step's alpha is the square root of the ratio of neighbouring squared cosines, which is
+    kept above `smallest_step` first (Hoogeboom et al. 2021).
+    """
+    x = torch.linspace(0, timesteps, timesteps + 1, dtype=torch.float64)
+    cosine = torch.cos((x / timesteps + offset) / (1 + offset) * math.pi / 2) ** 2
+    alphas = (cosine[1:] / cosine[:-1]).clamp(smallest_step, 1.0)
+    return alphas.sqrt().cumprod(0)
+
+
+def sigmas(abar: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
+    """Noise over signal of a Gaussian schedule: sqrt((1 - abar) / abar)."""
+    return ((1 - abar) / abar).sqrt()
+
+
+def log_normal_weights(
+    abar: Float[Tensor, " t"], mean: float = -0.2, std: float = 1.3
+) -> Float[Tensor, " t"]:
+    """Probabilities over t under which ln(sigma) is normal, as far as the schedule reaches.
+
+    Karras et al. 2022 (EDM) train with ln(sigma) ~ N(-1.2, 1.2) on pixels; the defaults shift this
+    to latents, whose residual is predictable over fewer levels.
+    """
+    log_sigma = sigmas(abar).log()
+    density = torch.exp(-0.5 * ((log_sigma - mean) / std) ** 2)
+    weights = density * torch.gradient(log_sigma)[0].clamp(min=0)
+    return weights / weights.sum()
+
+
+def trailing_timesteps(steps: int, timesteps: int = TIMESTEPS) -> list[int]:
+    """`steps` evenly spaced times, noisiest first, starting at timesteps - 1.
+
+    The spacing that diffusers calls "trailing"; for 4 of 1000: 999, 749, 499, 249.
+
+    Raises:
+        ValueError: If `steps` is not in 1..timesteps.
+    """
+    if not 1 <= steps <= timesteps:
+        raise ValueError(f"steps is {steps}, but must be between 1 and {timesteps}.")
+    return [round(timesteps - i * timesteps / steps) - 1 for i in range(steps)]

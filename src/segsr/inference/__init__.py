@@ -1,0 +1,1 @@
+"""From trained networks to restored photographs: pipeline, tiling, colour and image files."""

@@ -1,0 +1,195 @@
+"""Files in, files out: `segsr upscale`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor
+
+from segsr.classes import PALETTE
+from segsr.errors import SegSRError
+from segsr.inference.image_files import find_photos, read_photo, write_mask, write_photo
+from segsr.seeding import generator
+from segsr.tasks.joint import JointSegSR
+from segsr.tasks.restoration import restore
+
+
+@dataclass
+class Summary:
+    """What became of the files of one call."""
+
+    restored: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    errors: dict[Path, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """Files that could not be restored."""
+        return len(self.errors)
+
+
+def upscale_files(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    model: str = "compact",
+    steps: int | None = None,
+    seed: int = 0,
+    guidance: float = 1.0,
+    mask: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> Summary:
+    """Restore photographs, one after another, and say what became of each.
+
+    `photo.jpg` becomes `output/photo.png`, exactly SCALE times as large, with its mask in colours
+    as `output/photo_mask.png`. The noise of a photograph depends on `seed` and its file name only.
+    A bad file is reported and the rest goes on; files are complete or not there at all.
+
+    Args:
+        inputs: Photographs, and folders of them.
+        output: Folder of the results; made if missing.
+        model: `compact`, a model folder or a hub id.
+        steps: Sampling steps; the model's own number if None.
+        seed: Key of the noise, together with the file's name.
+        guidance: Semantic guidance scale: 0 ignores the mask, 1 as trained.
+        mask: A mask file for the one photograph, or a folder of masks with the photographs' stems;
+            a photograph without one gets SegDM's.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        overwrite: Restore again what has been restored.
+
+    Raises:
+        SegSRError: If no input is a photograph, a mask cannot belong to any, or the model cannot
+            be loaded.
+    """
+    photos = find_photos(list(inputs))
+    if mask is not None and mask.is_file() and len(photos) > 1:
+        raise SegSRError(
+            f"one mask, {mask}, was given for {len(photos)} photographs: give a folder of masks."
+        )
+    network = JointSegSR.from_pretrained(model).to(find_device(device))
+    steps = steps or network.srdm.steps
+    summary = Summary()
+    written: set[Path] = set()
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        bar = progress.add_task("restoring", total=steps * len(photos))
+        for i, photo in enumerate(photos):
+            result = output / f"{photo.stem}.png"
+            progress.update(bar, completed=steps * i, description=photo.name)
+            if result in written:
+                summary.errors[photo] = f"{result} was just written for another photograph: rename"
+            elif result.exists() and not overwrite:
+                summary.skipped.append(photo)
+            else:
+                try:
+                    _upscale(
+                        network, photo, result, seed, steps, guidance, _mask_of(photo, mask), progress
+                    )
+                    summary.restored.append(photo)
+                except Exception as error:  # noqa: BLE001 - one bad file must not end the run
+                    summary.errors[photo] = _reason(error)
+            written.add(result)
+            if photo in summary.errors:
+                console.print(f"[red]failed[/red] {photo}: {summary.errors[photo]}", soft_wrap=True)
+        progress.update(bar, completed=steps * len(photos), description="done")
+    print(
+        f"{len(summary.restored)} restored, {len(summary.skipped)} skipped (exist already),"
+        f" {summary.failed} failed; results in {output}",
+        file=sys.stderr,
+    )
+    return summary
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device called `name`; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        SegSRError: If the device is not there.
+    """
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next((device for device, there in present.items() if there), "cpu"))
+    if not present.get(name, True):
+        raise SegSRError(f"no {name} device is available here: use --device cpu or auto.")
+    return torch.device(name)
+
+
+def read_mask(path: Path) -> Tensor:
+    """Return the class indices of an indexed or grey PNG, int64 (H, W).
+
+    Raises:
+        SegSRError: If the file cannot be read or holds colours instead of class indices.
+    """
+    try:
+        with PIL.Image.open(path) as image:
+            if image.mode not in ("P", "L"):
+                raise SegSRError(
+                    f"{path} has mode {image.mode}, but a mask holds class indices: save it as"
+                    " indexed or 8-bit grey PNG."
+                )
+            return torch.from_numpy(np.asarray(image).astype(np.int64))
+    except OSError as error:
+        raise SegSRError(f"the mask {path} cannot be read ({error}).") from error
+
+
+def _mask_of(photo: Path, mask: Path | None) -> Path | None:
+    if mask is None or mask.is_file():
+        return mask
+    if not mask.is_dir():
+        raise SegSRError(f"no mask {mask}: give a PNG, or a folder of PNGs.")
+    candidate = mask / f"{photo.stem}.png"
+    return candidate if candidate.exists() else None
+
+
+def _upscale(
+    network: JointSegSR,
+    path: Path,
+    result: Path,
+    seed: int,
+    steps: int,
+    guidance: float,
+    mask: Path | None,
+    progress: Progress,
+) -> None:
+    photo = read_photo(path)
+    restoration = restore(
+        network,
+        photo.image,
+        generator(seed, path.name),
+        steps=steps,
+        guidance=guidance,
+        mask=None if mask is None else read_mask(mask),
+        on_step=lambda t: progress.advance(progress.task_ids[0]),
+    )
+    # The photograph last: that it exists means that the mask does.
+    write_mask(result.with_name(f"{path.stem}_mask.png"), restoration.mask.cpu(), PALETTE)
+    write_photo(result, restoration.image.cpu(), photo)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+        return "not enough memory for a photograph of this size: restore a smaller part of it"
+    return " ".join(str(error).split()) or type(error).__name__

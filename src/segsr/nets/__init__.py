@@ -1,0 +1,1 @@
+"""Networks without schedules: each maps tensors and a timestep to tensors."""

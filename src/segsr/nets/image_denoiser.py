@@ -1,0 +1,91 @@
+"""The Img Denoiser: Stable Diffusion's U-Net with an SFT at the end of every residual block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.resnet import ResnetBlock2D
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segsr.nets.sft import GuidedResnetBlock, GuidedTimeEmbedding
+from segsr.nets.time_aware_encoder import Guidance
+
+
+class ImageDenoiser(ModelMixin, ConfigMixin):
+    """Predicts noise, velocity or x0 of a noisy latent under guidance (paper section 3.3).
+
+    Args:
+        unet: Keyword arguments of `diffusers.UNet2DConditionModel`.
+        guidance_channels: Channels of every guidance map.
+        sft_hidden: Hidden channels of every SFT (StableSR: 128).
+        prompt_tokens: Tokens of the stored prompt embedding that the cross-attention reads where
+            no prompt is given (Stable Diffusion: 77); 0 for a U-Net without cross-attention.
+    """
+
+    _supports_gradient_checkpointing = True
+
+    @register_to_config
+    def __init__(
+        self,
+        unet: dict[str, Any],
+        guidance_channels: int = 256,
+        sft_hidden: int = 128,
+        prompt_tokens: int = 0,
+    ) -> None:
+        super().__init__()
+        self.net = UNet2DConditionModel(**unet)
+        self.net.time_embedding = GuidedTimeEmbedding(self.net.time_embedding)
+        for parent in list(self.net.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, ResnetBlock2D):
+                    setattr(parent, name, GuidedResnetBlock(child, guidance_channels, sft_hidden))
+        shape = (prompt_tokens, self.net.config.cross_attention_dim) if prompt_tokens else (0, 0)
+        self.register_buffer("prompt", torch.zeros(shape), persistent=prompt_tokens > 0)
+
+    def guided_blocks(self) -> Iterator[GuidedResnetBlock]:
+        """Yield the blocks that carry an SFT (22 in Stable Diffusion 2.1)."""
+        return (m for m in self.modules() if isinstance(m, GuidedResnetBlock))
+
+    def guidance_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters of the SFTs: what stage one trains on a frozen U-Net."""
+        return (p for block in self.guided_blocks() for p in block.sft.parameters())
+
+    def load_base(self, state: Mapping[str, Tensor]) -> None:
+        """Load the weights of a plain `UNet2DConditionModel`; the SFTs keep theirs.
+
+        Raises:
+            RuntimeError: If a key of `state` has no place or a place outside the SFTs no key.
+        """
+        renamed = {
+            key.replace("time_embedding.", "time_embedding.embedding."): value
+            for key, value in state.items()
+        }
+        sft = {key: value for key, value in self.net.state_dict().items() if ".sft." in key}
+        self.net.load_state_dict({**renamed, **sft})
+
+    def forward(
+        self,
+        latents: Float[Tensor, "b c h w"],
+        timesteps: Int[Tensor, " b"],
+        guidance: Guidance,
+        prompt: Float[Tensor, "b n d"] | None = None,
+    ) -> Float[Tensor, "b c h w"]:
+        """Return the prediction for `latents` at `timesteps`.
+
+        Args:
+            latents: The noisy latents z_t.
+            timesteps: Their steps on the shared clock.
+            guidance: One map per resolution that the U-Net visits, keyed by width.
+            prompt: Text features for the cross-attention; the stored ones if None.
+        """
+        if prompt is None and self.prompt.numel():
+            prompt = self.prompt.expand(latents.shape[0], -1, -1)
+        prediction: Tensor = self.net(
+            latents, timesteps, prompt, timestep_cond=guidance, return_dict=False
+        )[0]
+        return prediction

@@ -1,0 +1,94 @@
+"""Runs: what fit, test and predict do with a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+
+from segsr.config import build, require, resolved_yaml
+from segsr.errors import SegSRError
+from segsr.run_folder import newest_checkpoint, run_folder, save_config
+
+if TYPE_CHECKING:
+    from lightning import Trainer
+
+
+def fit(cfg: DictConfig) -> None:
+    """Trains `cfg.model` on `cfg.data`, from `cfg.ckpt_path` on if that is set.
+
+    Raises:
+        SegSRError: The recipe is not complete, or names what is not there.
+        KeyboardInterrupt: Ctrl-C was pressed; Lightning has saved and closed what it had open.
+    """
+    _run("fit", cfg)
+
+
+def test(cfg: DictConfig) -> dict[str, float]:
+    """The metrics of `cfg.model`, with the weights of `cfg.ckpt_path` if set, on `cfg.data`."""
+    results = _run("test", cfg, verbose=False)
+    return {name: value for result in results for name, value in result.items()}
+
+
+def predict(cfg: DictConfig) -> None:
+    """Runs `cfg.model` over the prediction set of `cfg.data`; callbacks write the results."""
+    _run("predict", cfg, return_predictions=False)
+
+
+def _run(stage: Literal["fit", "test", "predict"], cfg: DictConfig, **options: Any) -> Any:
+    """What `Trainer.<stage>` returns; on the way `cfg.run_dir` becomes the run folder."""
+    import lightning
+    import torch
+    from lightning.pytorch.utilities import rank_zero_info
+
+    require(cfg, "name", "seed", "model", "data", "trainer")
+    ckpt_path = _checkpoint(cfg.get("ckpt_path"), cfg.get("run_dir"))
+    folder = run_folder(cfg.name, cfg.get("run_dir"))
+    save_config(folder, resolved_yaml(cfg))
+    OmegaConf.update(cfg, "run_dir", str(folder), force_add=True)
+    rank_zero_info(f"run folder: {folder}")
+
+    if precision := cfg.get("matmul_precision"):
+        torch.set_float32_matmul_precision(precision)
+    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+    model, data, trainer = build(cfg.model), build(cfg.data), _trainer(cfg.trainer, folder)
+    try:
+        return getattr(trainer, stage)(
+            model, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **options
+        )
+    except SystemExit:
+        if trainer.interrupted:  # Lightning turns Ctrl-C into exit status 1
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _trainer(node: DictConfig, folder: Path) -> Trainer:
+    """The trainer, writing to `folder`.
+
+    A recipe names its callbacks and loggers (`callbacks: {ema: ...}`), so that an override can
+    reach one (`trainer.callbacks.ema.decay=0.99`) or drop it (`trainer.callbacks.ema=null`);
+    Lightning wants lists.
+    """
+    settings: Any = OmegaConf.to_container(node, resolve=True)
+    for key in ("callbacks", "logger"):
+        named = settings.get(key)
+        if isinstance(named, dict):
+            settings[key] = [part for part in named.values() if part is not None]
+    trainer: Trainer = build({**settings, "default_root_dir": str(folder)})
+    return trainer
+
+
+def _checkpoint(ckpt_path: str | None, run_dir: str | None) -> str | None:
+    if ckpt_path is None:
+        return None
+    if ckpt_path != "last":
+        if not Path(ckpt_path).exists():
+            raise SegSRError(f"no checkpoint {ckpt_path}: give a file, or last with run_dir=FOLDER")
+        return ckpt_path
+    if run_dir is None:
+        raise SegSRError("ckpt_path=last is the newest checkpoint of a run: add run_dir=FOLDER")
+    newest = newest_checkpoint(Path(run_dir))
+    if newest is None:
+        raise SegSRError(f"no complete checkpoint in {run_dir}: drop ckpt_path=last to start anew")
+    return str(newest)

@@ -1,0 +1,63 @@
+"""The compact autoencoder's stage: principal components first, gradient steps if asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from segsr.batch import Batch
+from segsr.metrics.restoration import restoration_metrics
+from segsr.nets.autoencoder import Autoencoder
+from segsr.nets.patch_autoencoder import PatchAutoencoder
+from segsr.tasks.pictures import log_pictures
+from segsr.tasks.task import Task
+
+
+class AutoencoderTask(Task):
+    """Fits a `PatchAutoencoder` to HQ photographs.
+
+    Before the first step the basis becomes the principal components of the patches of
+    `basis_batches` training batches; the steps then minimise the squared error.
+
+    Args:
+        codec: The autoencoder.
+        basis_batches: Training batches from which the basis is computed.
+        **task: See `Task`.
+    """
+
+    def __init__(self, codec: PatchAutoencoder, *, basis_batches: int = 50, **task: Any) -> None:
+        super().__init__(**task)
+        self.autoencoder = Autoencoder(codec)
+        self.codec = codec
+        self.basis_batches = basis_batches
+        self.validation_metrics = restoration_metrics()
+
+    def on_fit_start(self) -> None:
+        """Compute the basis, unless a run is being resumed."""
+        if self.global_step > 0:
+            return
+        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        batches = (batch for _, batch in zip(range(self.basis_batches), loader, strict=False))
+        images = torch.cat([batch["hq"].float() / 255 for batch in batches])
+        self.codec.fit(images.to(self.device) * 2 - 1)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the mean squared error of the reconstruction, in [0, 1] units."""
+        images = batch["hq"]
+        loss = F.mse_loss(self.autoencoder.decode(self.autoencoder.encode(images)), images)
+        self.log("train/reconstruction_loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Reconstruct the batch, measure and picture it."""
+        images = self.autoencoder.decode(self.autoencoder.encode(batch["hq"])).clamp(0, 1)
+        self.validation_metrics.update(images, batch["hq"])
+        log_pictures(self, batch, images)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the validation set."""
+        self.log_dict({f"val/{k}": v for k, v in self.validation_metrics.compute().items()})
+        self.validation_metrics.reset()

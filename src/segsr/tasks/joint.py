@@ -1,0 +1,253 @@
+"""JointSegSR: both diffusions, side by side, joined by the bridge at every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import PIL.Image
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from segsr.batch import Batch
+from segsr.checkpoints.folder import find_folder, load_component, save_folder
+from segsr.diffusion.gaussian import guide
+from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse
+from segsr.metrics.restoration import restoration_metrics
+from segsr.metrics.segmentation import segmentation_metrics
+from segsr.nets.bridge import DualModalityBridge
+from segsr.nets.resize_codec import decode_mask
+from segsr.nets.time_aware_encoder import add_guidance, as_timesteps, keep_guidance
+from segsr.seeding import generator
+from segsr.tasks.pictures import log_pictures
+from segsr.tasks.restoration import Restoration, restore
+from segsr.tasks.segdm import SegDM
+from segsr.tasks.srdm import SRDM, Start
+from segsr.tasks.task import Task, draw_keep
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is read off an LQ image once, before the first step."""
+
+    lq_latents: Tensor
+    features: Tensor
+
+
+class JointSegSR(Task):
+    """SegSR (paper section 3): SRDM and SegDM exchange their states through the bridge.
+
+    Args:
+        srdm: The super-resolution branch.
+        segdm: The segmentation branch.
+        bridge: The Dual-Modality Bridge.
+        mask_weight: Weight of the mask's loss beside the image's.
+        drop: Probability with which each of C_t and I_t is left out in training, which makes
+            semantic guidance possible and each branch able to run alone.
+        clean_mask: Probability with which the Seg Controller sees the true mask instead of S_t in
+            training, which makes a mask handed in by the user a known input.
+        **task: See `Task`.
+    """
+
+    def __init__(
+        self,
+        srdm: SRDM,
+        segdm: SegDM,
+        bridge: DualModalityBridge,
+        *,
+        mask_weight: float = 1.0,
+        drop: float = 0.1,
+        clean_mask: float = 0.1,
+        **task: Any,
+    ) -> None:
+        super().__init__(**task)
+        self.srdm = srdm
+        self.segdm = segdm
+        self.bridge = bridge
+        self.mask_weight = mask_weight
+        self.drop = drop
+        self.clean_mask = clean_mask
+        self.validation_image = restoration_metrics()
+        self.validation_mask = segmentation_metrics(segdm.num_classes)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the image's and the mask's loss at one time, each branch seeing the other."""
+        generators = self.generators(batch)
+        t = self.srdm.draw_timesteps(generators)
+        image = self.srdm.noise(batch, t, generators)
+        mask = self.segdm.noise(batch, t, generators)
+        keep_control, keep_aid = (draw_keep(self.drop, generators).to(t.device) for _ in range(2))
+        noisy = draw_keep(self.clean_mask, generators).to(t.device).bool().view(-1, 1, 1)
+        seen = torch.where(noisy, mask.masks, mask.clean)
+        control = keep_guidance(self.bridge.control(seen, t), keep_control)
+        latents = self.srdm.noisy_latents(image.latents, image.lq_latents, t)
+        aid = keep_guidance(self.bridge.aid(latents, t), keep_aid)
+        guidance = add_guidance(self.srdm.controller(image.lq_latents, t), control)
+        output = self.srdm.denoiser(image.latents, t, guidance)
+        logits = self.segdm.denoiser(mask.masks, t, mask.features, aid)
+        image_loss = F.mse_loss(output.float(), image.target)
+        cross_entropy, divergence = self.segdm.loss(logits, mask, t)
+        self.log("train/image_loss", image_loss, prog_bar=True)
+        self.log("train/mask_cross_entropy", cross_entropy, prog_bar=True)
+        self.log("train/mask_divergence", divergence)
+        return image_loss + self.mask_weight * (
+            cross_entropy + self.segdm.kl_weight * divergence
+        )
+
+    def read_lq(self, lq: Float[Tensor, "b 3 h w"]) -> Conditions:
+        """Return the conditions of both branches, computed once per image."""
+        return Conditions(self.srdm.encode_lq(lq), self.segdm.read_lq(lq).features)
+
+    def predict_step_at(
+        self, conditions: Conditions, guidance: float = 1.0, exchange: bool = True
+    ) -> Callable[[Tensor, Tensor, int], Prediction]:
+        """Return the call (z_t, S_t, t) to both networks' predictions.
+
+        Args:
+            conditions: From `read_lq`.
+            guidance: Semantic guidance scale: 0 restores without the mask, 1 as trained, more
+                exaggerates what the mask changes.
+            exchange: Whether the mask sees the image (I_t).
+        """
+
+        def predict(latents: Tensor, masks: Tensor, t: int) -> Prediction:
+            now = as_timesteps(t, latents)
+            lq_guidance = self.srdm.controller(conditions.lq_latents, now)
+            aid = None
+            if exchange:
+                noisy = self.srdm.noisy_latents(latents, conditions.lq_latents, now)
+                aid = self.bridge.aid(noisy, now)
+            logits = self.segdm.predict(masks, t, conditions.features, aid)
+            if guidance == 0:
+                return Prediction(self.srdm.denoiser(latents, now, lq_guidance), logits)
+            control = add_guidance(lq_guidance, self.bridge.control(masks, now))
+            output = self.srdm.denoiser(latents, now, control)
+            if guidance != 1:
+                alone = self.srdm.denoiser(latents, now, lq_guidance)
+                output = guide(output, alone, guidance)
+            return Prediction(output, logits)
+
+        return predict
+
+    @torch.no_grad()
+    def sample(
+        self,
+        lq: Float[Tensor, "b 3 h w"],
+        generators: list[torch.Generator],
+        *,
+        steps: int | None = None,
+        mask: Int[Tensor, "b gh gw"] | None = None,
+        guidance: float = 1.0,
+        exchange: bool = True,
+        start: Start = "noise",
+    ) -> Iterator[JointStep]:
+        """Yield every step of the joint reverse process.
+
+        Args:
+            lq: LQ images; SCALE times their sides must be multiples of `srdm.multiple`.
+            generators: One CPU generator per image.
+            steps: Sampling steps; the SRDM's own number if None.
+            mask: Classes on the latent grid held fixed instead of SegDM's; 255 leaves a pixel free.
+            guidance: Semantic guidance scale.
+            exchange: Whether the mask sees the image.
+            start: Start from pure noise or from the LQ latent at the first timestep.
+        """
+        conditions = self.read_lq(lq)
+        scheduler = self.srdm.timed_scheduler(steps)
+        first = int(scheduler.timesteps[0])
+        latents = self.srdm.start_state(conditions.lq_latents, first, generators, start)
+        masks = self.segdm.start_state(conditions.features, generators)
+        yield from joint_reverse(
+            self.predict_step_at(conditions, guidance, exchange),
+            scheduler,
+            self.segdm.abar,
+            latents,
+            masks,
+            generators,
+            given_mask=mask,
+        )
+
+    def decode(
+        self, step: JointStep, lq: Float[Tensor, "b 3 h w"]
+    ) -> tuple[Float[Tensor, "b 3 sh sw"], Int[Tensor, "b sh sw"]]:
+        """Return the image in [0, 1] and the mask that a step predicts, at HQ size."""
+        with torch.no_grad():
+            image = self.srdm.decode(step.predicted_latents, self.srdm.encode_lq(lq))
+            return image, decode_mask(step.mask_logits, self.segdm.factor)
+
+    def restore_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the restored images and masks of a batch, each seeded by its name."""
+        generators = [generator(self.seed, name) for name in batch["name"]]
+        *_, last = self.sample(batch["lq"], generators)
+        return self.decode(last, batch["lq"])
+
+    def restore(
+        self,
+        image: PIL.Image.Image | Float[Tensor, "3 h w"],
+        *,
+        steps: int | None = None,
+        seed: int = 0,
+        mask: Int[Tensor, "mh mw"] | None = None,
+        guidance: float = 1.0,
+        start: Start = "noise",
+    ) -> Restoration:
+        """Return the photograph at SCALE times its size, with its mask and every step between.
+
+        See `segsr.tasks.restoration.restore`.
+        """
+        return restore(
+            self,
+            image,
+            generator(seed),
+            steps=steps,
+            mask=mask,
+            guidance=guidance,
+            start=start,
+        )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model folder `folder`: all networks, the scheduler, the settings."""
+        self.srdm.save_pretrained(folder)
+        self.segdm.save_pretrained(folder)
+        save_folder(folder, {"bridge": self.bridge}, {})
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path = "compact", *, revision: str | None = None, **options: Any
+    ) -> Self:
+        """Return a trained JointSegSR in eval mode.
+
+        Args:
+            model: `compact` (ships with the package), a model folder, or a hub id.
+            revision: Branch, tag or commit, for a hub id.
+            **options: Arguments of `JointSegSR` other than the networks.
+
+        Raises:
+            SegSRError: If the model or a component of it cannot be had.
+        """
+        folder = find_folder(model, revision)
+        bridge = load_component(folder, "bridge")
+        assert isinstance(bridge, DualModalityBridge)
+        joint = cls(
+            SRDM.from_pretrained(folder), SegDM.from_pretrained(folder), bridge, **options
+        )
+        return joint.eval()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Restore the batch, measure and picture it."""
+        image, mask = self.restore_batch(batch)
+        self.validation_image.update(image, batch["hq"])
+        if "mask" in batch:
+            self.validation_mask.update(mask, batch["mask"])
+        log_pictures(self, batch, image, mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the validation set."""
+        metrics = {**self.validation_image.compute(), **self.validation_mask.compute()}
+        self.log_dict({f"val/{name}": value for name, value in metrics.items()})
+        self.validation_image.reset()
+        self.validation_mask.reset()

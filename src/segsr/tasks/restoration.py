@@ -1,0 +1,148 @@
+"""Restoring one photograph of any size: padding, sampling, cropping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import PIL.Image
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from segsr.batch import IGNORE_INDEX, SCALE
+from segsr.errors import SegSRError
+from segsr.nets.resize_codec import encode_mask
+
+if TYPE_CHECKING:
+    from segsr.tasks.joint import JointSegSR
+    from segsr.tasks.srdm import Start
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of the reverse process predicts, at the photograph's HQ size.
+
+    Attributes:
+        t: Step on the shared clock.
+        image: (3, H, W) in [0, 1].
+        mask: Classes, int64 (H, W).
+    """
+
+    t: int
+    image: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A restored photograph.
+
+    Attributes:
+        image: (3, H, W) in [0, 1], H and W exactly SCALE times those of the input.
+        mask: Classes, int64 (H, W).
+        trajectory: Every step, noisiest first; the last one holds `image` and `mask`.
+    """
+
+    image: Tensor
+    mask: Tensor
+    trajectory: list[Step] = field(repr=False)
+
+
+def restore(
+    model: JointSegSR,
+    image: PIL.Image.Image | Float[Tensor, "3 h w"],
+    generator: torch.Generator,
+    *,
+    steps: int | None = None,
+    mask: Int[Tensor, "mh mw"] | None = None,
+    guidance: float = 1.0,
+    start: Start = "noise",
+    on_step: Callable[[int], None] = lambda t: None,
+) -> Restoration:
+    """Return `image` at SCALE times its size.
+
+    Args:
+        model: The trained model, on its device.
+        image: The LQ photograph: RGB, in [0, 1] if a tensor.
+        generator: A CPU generator; all noise comes from it.
+        steps: Sampling steps; the model's own number if None.
+        mask: Classes to hold fixed instead of estimating them, at LQ or HQ size; 255 leaves a
+            pixel to SegDM.
+        guidance: Semantic guidance scale: 0 ignores the mask, 1 as trained.
+        start: Start from pure noise or from the LQ latent at t=999.
+        on_step: Called with t after every step.
+
+    Raises:
+        SegSRError: If the image is empty or not RGB, or the mask of another size or class range.
+    """
+    lq = _as_batch(image).to(model.device)
+    height, width = lq.shape[-2:]
+    padded = pad_to_multiple(lq, model.srdm.multiple // SCALE)
+    given = None
+    if mask is not None:
+        given = _on_grid(mask.to(lq.device), (height, width), padded.shape[-2:], model)
+    trajectory = []
+    for step in model.sample(
+        padded, [generator], steps=steps, mask=given, guidance=guidance, start=start
+    ):
+        pixels, classes = model.decode(step, padded)
+        trajectory.append(
+            Step(
+                step.t,
+                pixels[0, :, : SCALE * height, : SCALE * width],
+                classes[0, : SCALE * height, : SCALE * width],
+            )
+        )
+        on_step(step.t)
+    return Restoration(trajectory[-1].image, trajectory[-1].mask, trajectory)
+
+
+def pad_to_multiple(
+    images: Float[Tensor, "b c h w"], multiple: int
+) -> Float[Tensor, "b c ph pw"]:
+    """Return `images` padded right and bottom to multiples of `multiple`.
+
+    By reflection; by repeating the edge where the image is smaller than the padding.
+    """
+    height, width = images.shape[-2:]
+    right, bottom = -width % multiple, -height % multiple
+    mode = "reflect" if right < width and bottom < height else "replicate"
+    return F.pad(images, (0, right, 0, bottom), mode=mode)
+
+
+def _as_batch(image: PIL.Image.Image | Tensor) -> Tensor:
+    if isinstance(image, PIL.Image.Image):
+        pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
+    if image.ndim != 3 or image.shape[0] != 3 or not image.numel():
+        raise SegSRError(
+            f"an image must be RGB of shape (3, H, W), got {tuple(image.shape)}: convert it first."
+        )
+    return image.float()[None]
+
+
+def _on_grid(
+    mask: Tensor, size: tuple[int, int], padded: torch.Size, model: JointSegSR
+) -> Tensor:
+    """The mask on the latent grid of the padded image; 255 where the padding is."""
+    height, width = size
+    hq = (SCALE * height, SCALE * width)
+    if tuple(mask.shape) not in (size, hq):
+        raise SegSRError(
+            f"the mask is {mask.shape[-1]}x{mask.shape[-2]}, but must be as large as the photograph"
+            f" ({width}x{height}) or as its restoration ({hq[1]}x{hq[0]}): resize it with nearest."
+        )
+    known = mask[mask != IGNORE_INDEX]
+    if known.numel() and not 0 <= int(known.min()) <= int(known.max()) < model.segdm.num_classes:
+        raise SegSRError(
+            f"the mask holds values up to {int(known.max())}, but classes are 0 to"
+            f" {model.segdm.num_classes - 1} and {IGNORE_INDEX} leaves a pixel free."
+        )
+    full = F.interpolate(mask[None, None].float(), hq, mode="nearest-exact")
+    right, bottom = SCALE * padded[1] - hq[1], SCALE * padded[0] - hq[0]
+    full = F.pad(full, (0, right, 0, bottom), value=IGNORE_INDEX)
+    return encode_mask(full[0].long(), model.segdm.factor)

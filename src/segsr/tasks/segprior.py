@@ -1,0 +1,53 @@
+"""The prior's own stage: SegFormer learns masks from LQ photographs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from segsr.batch import IGNORE_INDEX, Batch
+from segsr.metrics.segmentation import segmentation_metrics
+from segsr.nets.resize_codec import decode_mask, upsample_lq
+from segsr.nets.seg_prior import SegPrior
+from segsr.tasks.pictures import log_pictures
+from segsr.tasks.task import Task
+
+STRIDE = 4
+"""Pixels per cell of SegFormer's output."""
+
+
+class SegPriorTask(Task):
+    """Fine-tunes the prior on LQ images (paper section 3.3).
+
+    Args:
+        prior: The network; all of it is trained.
+        **task: See `Task`.
+    """
+
+    def __init__(self, prior: SegPrior, **task: Any) -> None:
+        super().__init__(**task)
+        self.prior = prior
+        self.validation_metrics = segmentation_metrics(prior.config.num_classes)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the cross-entropy at HQ size, an unknown pixel counting 0."""
+        logits = self.prior(upsample_lq(batch["lq"])).logits
+        logits = F.interpolate(logits.float(), scale_factor=STRIDE, mode="bilinear")
+        losses = F.cross_entropy(
+            logits, batch["mask"], ignore_index=IGNORE_INDEX, reduction="none"
+        )
+        self.log("train/mask_cross_entropy", losses.mean(), prog_bar=True)
+        return losses.mean()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Predict the batch's masks, measure and picture them."""
+        mask = decode_mask(self.prior(upsample_lq(batch["lq"])).logits, STRIDE)
+        self.validation_metrics.update(mask, batch["mask"])
+        log_pictures(self, batch, mask=mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the validation set."""
+        self.log_dict({f"val/{k}": v for k, v in self.validation_metrics.compute().items()})
+        self.validation_metrics.reset()

@@ -1,0 +1,228 @@
+"""SRDM, the super-resolution branch: Gaussian diffusion of latents under LQ guidance."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+from diffusers import AutoencoderKL
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from segsr.batch import Batch
+from segsr.checkpoints.folder import load_component, load_scheduler, load_settings, save_folder
+from segsr.diffusion import gaussian
+from segsr.diffusion.joint_sampler import image_step
+from segsr.metrics.restoration import restoration_metrics
+from segsr.nets.autoencoder import Autoencoder
+from segsr.nets.image_controller import ImageController
+from segsr.nets.image_denoiser import ImageDenoiser
+from segsr.nets.patch_autoencoder import PatchAutoencoder
+from segsr.nets.resize_codec import upsample_lq
+from segsr.nets.time_aware_encoder import as_timesteps
+from segsr.seeding import generator
+from segsr.tasks.pictures import log_pictures
+from segsr.tasks.task import Task, draw_normal, draw_timesteps
+
+Start = Literal["noise", "lq"]
+
+
+class NoisyImage(NamedTuple):
+    """A training sample of the Gaussian side at its timestep."""
+
+    lq_latents: Tensor
+    latents: Tensor
+    target: Tensor
+
+
+class SRDM(Task):
+    """Restores a photograph by diffusion in the autoencoder's latents (paper section 3.3).
+
+    The diffused state is (z_hq - anchor) / scale. StableSR's choice is anchor 0 and scale 1;
+    `residual_scale` sets the anchor to the LQ latent, so that the state is what LQ lacks.
+
+    Args:
+        autoencoder: Stable Diffusion's VAE or the compact `PatchAutoencoder`; always frozen.
+        controller: LQ latent and t to guidance.
+        denoiser: The guided U-Net.
+        scheduler: A diffusers scheduler (DDPM, DDIM, DPM-Solver++): betas and prediction type for
+            training, and the sampler's steps.
+        residual_scale: Scale of the residual state; None diffuses z_hq itself.
+        timestep_weights: The cumulative alphas (T,) to the probabilities of t in training; uniform
+            if None.
+        train_denoiser: Train the whole U-Net; otherwise its SFTs alone, on a frozen U-Net.
+        steps: Sampling steps where a call names none.
+        **task: See `Task`.
+    """
+
+    abar: Tensor
+    timestep_weights: Tensor
+
+    def __init__(
+        self,
+        autoencoder: AutoencoderKL | PatchAutoencoder,
+        controller: ImageController,
+        denoiser: ImageDenoiser,
+        scheduler: Any,
+        *,
+        residual_scale: float | None = None,
+        timestep_weights: Callable[[Tensor], Tensor] | None = None,
+        train_denoiser: bool = False,
+        steps: int = 4,
+        **task: Any,
+    ) -> None:
+        super().__init__(**task)
+        gaussian.check_prediction_type(scheduler.config.prediction_type)
+        self.autoencoder = Autoencoder(autoencoder).requires_grad_(False)
+        self.controller = controller
+        self.denoiser = denoiser
+        self.scheduler = scheduler
+        self.residual_scale = residual_scale
+        self.steps = steps
+        abar = scheduler.alphas_cumprod.float()
+        weights = torch.ones_like(abar) if timestep_weights is None else timestep_weights(abar)
+        self.register_buffer("abar", abar, persistent=False)
+        self.register_buffer("timestep_weights", weights, persistent=False)
+        if not train_denoiser:
+            denoiser.requires_grad_(False)
+            for parameter in denoiser.guidance_parameters():
+                parameter.requires_grad_(True)
+        self.validation_metrics = restoration_metrics()
+
+    @property
+    def multiple(self) -> int:
+        """What both sides of an HQ image must be multiples of."""
+        return int(self.autoencoder.factor * 2 ** (len(self.controller.config.channels) - 1))
+
+    def encode_lq(
+        self, lq: Float[Tensor, "b 3 h w"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return the latents of the bicubically enlarged LQ image."""
+        with torch.no_grad():
+            return self.autoencoder.encode(upsample_lq(lq), generator)
+
+    def to_state(self, latents: Tensor, lq_latents: Tensor) -> Tensor:
+        """Return the diffused state of image `latents`."""
+        if self.residual_scale is None:
+            return latents
+        return (latents - lq_latents) / self.residual_scale
+
+    def from_state(self, state: Tensor, lq_latents: Tensor) -> Tensor:
+        """Return the image latents of a clean diffused `state`."""
+        if self.residual_scale is None:
+            return state
+        return lq_latents + self.residual_scale * state
+
+    def noisy_latents(self, state: Tensor, lq_latents: Tensor, t: Int[Tensor, " b"]) -> Tensor:
+        """Return the image latents that a noisy `state` at `t` stands for: what the bridge reads."""
+        if self.residual_scale is None:
+            return state
+        return self.abar[t].view(-1, 1, 1, 1).sqrt() * lq_latents + self.residual_scale * state
+
+    def noise(
+        self, batch: Batch, t: Int[Tensor, " b"], generators: list[torch.Generator]
+    ) -> NoisyImage:
+        """Return the LQ latents, z_t and the training target of `batch` at timesteps `t`."""
+        lq_latents = self.encode_lq(batch["lq"])
+        with torch.no_grad():
+            x0 = self.to_state(self.autoencoder.encode(batch["hq"]), lq_latents)
+        noise, abar = draw_normal(x0, generators), self.abar[t].view(-1, 1, 1, 1)
+        kind = self.scheduler.config.prediction_type
+        return NoisyImage(
+            lq_latents, gaussian.q_sample(x0, noise, abar), gaussian.target(kind, x0, noise, abar)
+        )
+
+    def draw_timesteps(self, generators: list[torch.Generator]) -> Int[Tensor, " b"]:
+        """Draw each sample's training timestep."""
+        return draw_timesteps(self.timestep_weights.cpu(), generators).to(self.abar.device)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the mean squared error of the denoiser's prediction."""
+        generators = self.generators(batch)
+        t = self.draw_timesteps(generators)
+        sample = self.noise(batch, t, generators)
+        output = self.denoiser(sample.latents, t, self.controller(sample.lq_latents, t))
+        loss = F.mse_loss(output.float(), sample.target)
+        self.log("train/image_loss", loss, prog_bar=True)
+        return loss
+
+    def timed_scheduler(self, steps: int | None) -> Any:
+        """Return a scheduler of this task's kind, set to `steps`: each restoration has its own."""
+        scheduler = copy.deepcopy(self.scheduler)
+        scheduler.set_timesteps(steps or self.steps)
+        return scheduler
+
+    def start_state(
+        self, lq_latents: Tensor, t: int, generators: list[torch.Generator], start: Start
+    ) -> Tensor:
+        """Return the state at the first timestep: pure noise, or the LQ latent noised to `t`."""
+        noise = draw_normal(lq_latents, generators)
+        if start == "noise":
+            return noise
+        state = self.to_state(lq_latents, lq_latents)
+        return gaussian.q_sample(state, noise, self.abar[t].view(1, 1, 1, 1))
+
+    @torch.no_grad()
+    def sample(
+        self,
+        lq: Float[Tensor, "b 3 h w"],
+        generators: list[torch.Generator],
+        *,
+        steps: int | None = None,
+        start: Start = "noise",
+    ) -> Iterator[Float[Tensor, "b 3 sh sw"]]:
+        """Yield the image predicted at every step of the reverse process, in [0, 1]."""
+        lq_latents, scheduler = self.encode_lq(lq), self.timed_scheduler(steps)
+        times = [int(t) for t in scheduler.timesteps]
+        state = self.start_state(lq_latents, times[0], generators, start)
+        for t in times:
+            now = as_timesteps(t, state)
+            output = self.denoiser(state, now, self.controller(lq_latents, now))
+            clean, state = image_step(scheduler, output, state, t, generators)
+            yield self.decode(clean, lq_latents)
+
+    def decode(self, clean: Tensor, lq_latents: Tensor) -> Float[Tensor, "b 3 h w"]:
+        """Return the image of a clean state, clamped to [0, 1]."""
+        return self.autoencoder.decode(self.from_state(clean, lq_latents)).clamp(0, 1)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the networks, the scheduler and the settings into the model folder `folder`."""
+        save_folder(
+            folder,
+            {
+                "autoencoder": self.autoencoder.codec,
+                "controller": self.controller,
+                "denoiser": self.denoiser,
+            },
+            {"srdm": {"residual_scale": self.residual_scale, "steps": self.steps}},
+            self.scheduler,
+        )
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path, **options: Any) -> Self:
+        """Return the SRDM of a model folder; see `JointSegSR.from_pretrained`.
+
+        Raises:
+            SegSRError: If the model or a component of it cannot be had.
+        """
+        return cls(
+            *(load_component(model, name) for name in ("autoencoder", "controller", "denoiser")),  # type: ignore[arg-type]
+            load_scheduler(model),
+            **{**load_settings(model).get("srdm", {}), **options},
+        )
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Restore the batch from seeded noise, measure and picture it."""
+        generators = [generator(self.seed, "validate", name) for name in batch["name"]]
+        *_, restored = self.sample(batch["lq"], generators)
+        self.validation_metrics.update(restored, batch["hq"])
+        log_pictures(self, batch, restored)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the validation set."""
+        self.log_dict({f"val/{k}": v for k, v in self.validation_metrics.compute().items()})
+        self.validation_metrics.reset()

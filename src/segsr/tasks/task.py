@@ -1,0 +1,81 @@
+"""What every training task shares: its optimizer, its random draws, its frozen parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from segsr.batch import Batch
+from segsr.seeding import generator
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+ScheduleFactory = Callable[[Optimizer], LRScheduler]
+
+
+class Task(LightningModule):
+    """Base of the tasks.
+
+    Args:
+        optimizer: Called with the trainable parameters; AdamW at 5e-5 (StableSR's) if None.
+        schedule: Called with the optimizer; the learning rate moves every step. None keeps it.
+        seed: Key of the training's random draws, together with the step and the sample's name.
+    """
+
+    def __init__(
+        self,
+        *,
+        optimizer: OptimizerFactory | None = None,
+        schedule: ScheduleFactory | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.optimizer_factory = optimizer or (lambda parameters: AdamW(parameters, lr=5e-5))
+        self.schedule_factory = schedule
+        self.seed = seed
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer of all parameters that require a gradient, and its schedule."""
+        optimizer = self.optimizer_factory(p for p in self.parameters() if p.requires_grad)
+        if self.schedule_factory is None:
+            return optimizer
+        schedule = {"scheduler": self.schedule_factory(optimizer), "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        """Key the networks' own randomness (dropout) by the step, so that a resumed run repeats."""
+        torch.manual_seed(generator(self.seed, "step", self.global_step, self.global_rank).seed())
+
+    def generators(self, batch: Batch) -> list[torch.Generator]:
+        """One generator per sample, keyed by (seed, step, name): equal however a batch is split."""
+        return [generator(self.seed, self.global_step, name) for name in batch["name"]]
+
+    def train(self, mode: bool = True) -> Task:
+        """Set training mode, except for modules without a trainable parameter: those stay in eval."""
+        super().train(mode)
+        for module in self.children():
+            if not any(p.requires_grad for p in module.parameters()):
+                module.eval()
+        return self
+
+
+def draw_normal(like: Tensor, generators: list[torch.Generator]) -> Tensor:
+    """Standard normal noise shaped as `like`, each sample from its own CPU generator."""
+    shape = like.shape[1:]
+    return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(like)
+
+
+def draw_timesteps(weights: Tensor, generators: list[torch.Generator]) -> Tensor:
+    """One timestep per sample, drawn with probabilities proportional to `weights` (T,)."""
+    drawn = [torch.multinomial(weights, 1, generator=g) for g in generators]
+    return torch.cat(drawn)
+
+
+def draw_keep(probability: float, generators: list[torch.Generator]) -> Tensor:
+    """1 or 0 per sample: 0 with `probability`, to drop a condition."""
+    return torch.cat([torch.rand(1, generator=g) >= probability for g in generators]).float()
