@@ -168,7 +168,8 @@ def _split(argv: list[str]) -> tuple[str, list[str]]:
     if arguments.version:
         from segsr import __version__
 
-        parser.exit(message=f"segsr {__version__}\n")
+        print(f"segsr {__version__}")
+        parser.exit()
     if arguments.verb is None:
         parser.error(f"a verb is missing: {', '.join(VERBS)}")
     return arguments.verb, argv[1:]

@@ -26,9 +26,12 @@ from hydra.errors import (
 )
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from segsr.errors import SegSRError
+
+RUN_DEFAULTS = {"seed": 0, "run_dir": None, "ckpt_path": None, "matmul_precision": None}
+"""What a recipe need not state; nor its `name`, which is that of its file."""
 
 _RUN_DIR_MARK = "__run_dir__"
 
@@ -65,8 +68,13 @@ def load_config(
         base = _compose(recipe, [_text(override) for override in free])
         known = [_text(each) if each in free else _known(each, base) for each in parsed]
         cfg = _compose(recipe, known)
+    for key, value in {"name": recipe.stem, **RUN_DEFAULTS}.items():
+        if key not in cfg:
+            OmegaConf.update(cfg, key, value, force_add=True)
     try:
         OmegaConf.to_container(cfg, resolve=True)
+    except InterpolationToMissingValueError:
+        pass  # `require` names the value that is missing
     except OmegaConfBaseException as error:
         raise SegSRError(f"{recipe}: {_one_line(error)}") from error
     return cfg
@@ -77,12 +85,11 @@ def resolved_yaml(cfg: DictConfig) -> str:
 
     They stay, so that the text is a recipe whose next run writes to its own folder.
     """
-    cfg = cfg.copy()
-    run_dir = cfg.get("run_dir")
-    OmegaConf.update(cfg, "run_dir", _RUN_DIR_MARK, force_add=True)
-    OmegaConf.resolve(cfg)
-    OmegaConf.update(cfg, "run_dir", run_dir)
-    return OmegaConf.to_yaml(cfg).replace(_RUN_DIR_MARK, "${run_dir}")
+    resolved = cfg.copy()
+    resolved.run_dir = _RUN_DIR_MARK
+    OmegaConf.resolve(resolved)
+    resolved.run_dir = cfg.run_dir
+    return OmegaConf.to_yaml(resolved).replace(_RUN_DIR_MARK, "${run_dir}")
 
 
 def require(cfg: DictConfig, *sections: str) -> None:
@@ -91,15 +98,16 @@ def require(cfg: DictConfig, *sections: str) -> None:
     Raises:
         SegSRError: Naming what is missing.
     """
-    absent = [section for section in sections if section not in cfg]
+    values = dict(_flat(cfg))
+    absent = [section for section in sections if section not in values]
     if absent:
         raise SegSRError(
             f"the recipe lacks {', '.join(absent)}: "
             "a recipe is a file such as conf/compact.yaml, not one of a group's options"
         )
-    if missing := sorted(OmegaConf.missing_keys(cfg)):
-        values = " ".join(f"{key}=..." for key in missing)
-        raise SegSRError(f"the recipe leaves {', '.join(missing)} open: give {values}")
+    if missing := [key for key, value in values.items() if value == "???"]:
+        remedy = " ".join(f"{key}=..." for key in missing)
+        raise SegSRError(f"the recipe leaves {', '.join(missing)} open: give {remedy}")
 
 
 def build(node: Any) -> Any:
@@ -176,7 +184,7 @@ def _names_a_key(override: Override, recipe: Path) -> bool:
 
 
 def _known(override: Override, base: DictConfig) -> str:
-    """`override` as hydra takes it: with `++` where only the constructor knows the key.
+    """`override` as hydra takes it: with `++` for an optional key that the recipe does not state.
 
     Raises:
         SegSRError: Neither the recipe nor the constructor has that key.
@@ -184,14 +192,15 @@ def _known(override: Override, base: DictConfig) -> str:
     key = override.key_or_group
     section, _, name = key.rpartition(".")
     parent = OmegaConf.select(base, section) if section else base
-    candidates = set(_flat_keys(base))
+    candidates = {each for each, _ in _flat(base)}
     if isinstance(parent, DictConfig):
         if name in parent:
             return _text(override)
-        arguments = (_parameters(parent._target_) or set()) if "_target_" in parent else set()
-        if name in arguments and override.type == OverrideType.CHANGE:
+        arguments = _parameters(parent._target_) or set() if "_target_" in parent else set()
+        optional = arguments if section else {"name", *RUN_DEFAULTS}
+        if name in optional and override.type == OverrideType.CHANGE:
             return f"++{_text(override)}"
-        candidates |= {f"{section}.{argument}" for argument in arguments}
+        candidates |= {f"{section}.{each}" if section else each for each in optional}
     hint = nearest(key, candidates) or ": --print-config shows the keys there are"
     raise SegSRError(f"unknown key {key}{hint}")
 
@@ -251,12 +260,14 @@ def _parameters(target: str) -> set[str] | None:
     return set(parameters)
 
 
-def _flat_keys(node: Any, prefix: str = "") -> Iterator[str]:
-    if isinstance(node, DictConfig):
-        for key in node:
-            yield f"{prefix}{key!s}"
-            if not OmegaConf.is_missing(node, key):
-                yield from _flat_keys(node._get_node(key), f"{prefix}{key!s}.")
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key within `node`, dotted, with its value before interpolation."""
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield f"{prefix}{key}", value
+            yield from _flat(value, f"{prefix}{key}.")
 
 
 def _text(override: Override) -> str:

@@ -42,15 +42,15 @@ def _run(stage: Literal["fit", "test", "predict"], cfg: DictConfig, **options: A
     import torch
     from lightning.pytorch.utilities import rank_zero_info
 
-    require(cfg, "name", "seed", "model", "data", "trainer")
-    ckpt_path = _checkpoint(cfg.get("ckpt_path"), cfg.get("run_dir"))
-    folder = run_folder(cfg.name, cfg.get("run_dir"))
+    require(cfg, "model", "data", "trainer")
+    ckpt_path = _checkpoint(cfg.ckpt_path, cfg.run_dir)
+    folder = run_folder(cfg.name, cfg.run_dir)
     save_config(folder, resolved_yaml(cfg))
-    OmegaConf.update(cfg, "run_dir", str(folder), force_add=True)
+    cfg.run_dir = str(folder)
     rank_zero_info(f"run folder: {folder}")
 
-    if precision := cfg.get("matmul_precision"):
-        torch.set_float32_matmul_precision(precision)
+    if cfg.matmul_precision:
+        torch.set_float32_matmul_precision(cfg.matmul_precision)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     model, data, trainer = build(cfg.model), build(cfg.data), _trainer(cfg.trainer, folder)
     try:

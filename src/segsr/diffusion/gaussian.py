@@ -29,7 +29,7 @@ def check_prediction_type(name: str) -> PredictionType:
 
 
 def q_sample(
-    x0: Float[Tensor, "b c h w"], noise: Float[Tensor, "b c h w"], abar: Float[Tensor, "b 1 1 1"]
+    x0: Float[Tensor, "b c h w"], noise: Float[Tensor, "b c h w"], abar: Float[Tensor, "#b 1 1 1"]
 ) -> Float[Tensor, "b c h w"]:
     """x_t = sqrt(abar) x0 + sqrt(1 - abar) noise."""
     return abar.sqrt() * x0 + (1 - abar).sqrt() * noise
@@ -39,7 +39,7 @@ def target(
     kind: PredictionType,
     x0: Float[Tensor, "b c h w"],
     noise: Float[Tensor, "b c h w"],
-    abar: Float[Tensor, "b 1 1 1"],
+    abar: Float[Tensor, "#b 1 1 1"],
 ) -> Float[Tensor, "b c h w"]:
     """What the network is trained to return: the noise, x0, or v = sqrt(abar) n - sqrt(1-abar) x0."""
     if kind == "epsilon":
@@ -53,7 +53,7 @@ def predict_x0(
     kind: PredictionType,
     output: Float[Tensor, "b c h w"],
     x_t: Float[Tensor, "b c h w"],
-    abar: Float[Tensor, "b 1 1 1"],
+    abar: Float[Tensor, "#b 1 1 1"],
 ) -> Float[Tensor, "b c h w"]:
     """The x0 that a network's `output` at `x_t` implies."""
     if kind == "epsilon":

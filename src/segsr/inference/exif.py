@@ -64,7 +64,8 @@ def exif_to_keep(image: Image.Image) -> bytes | None:
     storage = set(_STORAGE_TAGS.split())
     try:
         kept.load(image.getexif().tobytes())
-        for tags in (kept, kept.get_ifd(ExifTags.IFD.Exif)):
+        has_camera_data = ExifTags.IFD.Exif in kept
+        for tags in (kept, kept.get_ifd(ExifTags.IFD.Exif)) if has_camera_data else (kept,):
             for tag in [tag for tag in tags if ExifTags.TAGS.get(tag) in storage]:
                 del tags[tag]
         return kept.tobytes() if kept else None

@@ -1,12 +1,13 @@
 """Photographs between files and tensors, with what a restoration must not lose on the way.
 
 Kept: transparency, EXIF (rotation applied, its tag removed), the colour profile, greyness, and
-16 bits a channel in PNG files. Limits: of a file with several pictures only the first is read;
-16-bit colour TIFF is read at 8 bits; XMP and IPTC blocks are dropped.
+16 bits a channel in PNG and grey TIFF files. Limits: of a file with several pictures only the
+first is read; 16-bit colour TIFF is read at 8 bits; XMP and IPTC blocks are dropped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -24,12 +25,12 @@ from jaxtyping import Float, Int
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.io import decode_image
 
 from segsr.batch import IGNORE_INDEX
+from segsr.classes import IGNORE_COLOUR
 from segsr.errors import SegSRError
 from segsr.inference.exif import exif_orientation, exif_to_keep, turn_upright
-from segsr.inference.png16 import encode_png16
+from segsr.inference.png16 import decode_png16, encode_png16, is_deep_colour_png
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """Pixels as files hold them: (h, w, c), c = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
@@ -124,6 +125,8 @@ def read_photo(path: str | Path) -> Photo:
         raise SegSRError(
             f"{path}: not an image this program can read. Convert it to PNG or JPEG."
         ) from error
+    except PermissionError as error:
+        raise SegSRError(f"{path}: may not be read. Change the file's permissions.") from error
     except Image.DecompressionBombError as error:
         raise SegSRError(f"{path}: too large ({error}). Split or shrink it first.") from error
     except _DAMAGE as error:
@@ -189,7 +192,7 @@ def write_mask(
 
     Args:
         path: The new file, `.png`; missing folders are made.
-        mask: Class indices, or `IGNORE_INDEX` (shown black).
+        mask: Class indices, or `IGNORE_INDEX` (shown in `IGNORE_COLOUR`).
         palette: One RGB colour in 0 to 255 for each class.
 
     Raises:
@@ -206,6 +209,7 @@ def write_mask(
         )
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[: len(palette)] = np.asarray(palette, dtype=np.uint8)
+    colours[IGNORE_INDEX] = IGNORE_COLOUR
     picture = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
     picture.putpalette(colours.tobytes())
     _write_atomic(path, _encode(path, picture, "PNG", {}))
@@ -219,13 +223,11 @@ def _is_photo(path: Path) -> bool:
 def _samples(image: Image.Image, path: Path) -> Samples:
     """Return the pixels of a loaded file as they are stored, not yet upright."""
     clear = image.info.get("transparency")
-    deep: npt.NDArray[np.uint16]
     if image.mode.startswith("I;16"):
-        deep = np.array(image).astype(np.uint16)[..., None]
+        deep: npt.NDArray[np.uint16] = np.array(image).astype(np.uint16)[..., None]
         return _with_clear_colour(deep, clear)
-    if _is_deep_colour_png(path):
-        deep = decode_image(str(path)).permute(1, 2, 0).numpy()  # Pillow would keep 8 of 16 bits
-        return _with_clear_colour(deep, clear)
+    if image.format == "PNG" and is_deep_colour_png(content := path.read_bytes()):
+        return _with_clear_colour(decode_png16(content), clear)  # Pillow keeps 8 of the 16 bits
     if image.mode not in _EIGHT_BIT_MODES:
         raise SegSRError(
             f"{path}: pixel format {image.mode} is not supported. Convert it to 8 or 16 bits a "
@@ -248,13 +250,6 @@ def _with_clear_colour(
         return samples
     opaque = (samples != np.asarray(clear)).any(axis=-1, keepdims=True)
     return np.concatenate([samples, np.where(opaque, 65535, 0).astype(np.uint16)], axis=-1)
-
-
-def _is_deep_colour_png(path: Path) -> bool:
-    """Whether `path` is a PNG file of 16 bits and more than one channel."""
-    with path.open("rb") as file:
-        start = file.read(26)  # signature, then the IHDR chunk: size, depth, colour type
-    return start.startswith(b"\x89PNG") and start[24] == 16 and start[25] != 0
 
 
 def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
@@ -317,8 +312,10 @@ def _write_atomic(path: Path, content: bytes) -> None:
         part.write_bytes(content)
         os.replace(part, path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise SegSRError(
             f"{path}: cannot be written ({error.strerror or error}). Check that the folder exists, "
             "is writable and has room."
         ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)

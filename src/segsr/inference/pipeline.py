@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import PIL.Image
 from diffusers import DiffusionPipeline, ModelMixin
@@ -66,7 +66,7 @@ class SegSRPipeline(DiffusionPipeline):
     @classmethod
     def from_pretrained(
         cls, model: str | Path = "compact", *, revision: str | None = None
-    ) -> Self:
+    ) -> SegSRPipeline:
         """Return the pipeline of `compact`, a model folder, or a hub id.
 
         Raises:

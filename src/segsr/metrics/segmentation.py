@@ -14,10 +14,11 @@ from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from segsr.batch import IGNORE_INDEX
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 
 
-def segmentation_metrics(num_classes: int = 34) -> MetricCollection:
+def segmentation_metrics(num_classes: int = len(CLASSES)) -> MetricCollection:
     """Return the collection `miou` and `pixel_accuracy`, both in [0, 1], over the whole set.
 
     `update(predicted, truth)` takes int64 masks (b, h, w). Pixels whose truth is `IGNORE_INDEX`
@@ -65,7 +66,7 @@ class _MaskConfusion(MulticlassConfusionMatrix):
 
     higher_is_better = True
 
-    def __init__(self, num_classes: int = 34) -> None:
+    def __init__(self, num_classes: int = len(CLASSES)) -> None:
         super().__init__(num_classes, ignore_index=IGNORE_INDEX, validate_args=False)
 
     def update(self, preds: Int[Tensor, "b h w"], target: Int[Tensor, "b h w"]) -> None:

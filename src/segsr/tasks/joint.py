@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import PIL.Image
 import torch
@@ -114,6 +114,7 @@ class JointSegSR(Task):
             exchange: Whether the mask sees the image (I_t).
         """
 
+        @torch.no_grad()
         def predict(latents: Tensor, masks: Tensor, t: int) -> Prediction:
             now = as_timesteps(t, latents)
             lq_guidance = self.srdm.controller(conditions.lq_latents, now)
@@ -133,7 +134,6 @@ class JointSegSR(Task):
 
         return predict
 
-    @torch.no_grad()
     def sample(
         self,
         lq: Float[Tensor, "b 3 h w"],
@@ -218,7 +218,7 @@ class JointSegSR(Task):
     @classmethod
     def from_pretrained(
         cls, model: str | Path = "compact", *, revision: str | None = None, **options: Any
-    ) -> Self:
+    ) -> JointSegSR:
         """Return a trained JointSegSR in eval mode.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -161,7 +161,6 @@ class SegDM(Task):
         shape = (features.shape[0], *features.shape[-2:])
         return categorical.uniform_classes(shape, self.num_classes, generators).to(features.device)
 
-    @torch.no_grad()
     def sample(
         self,
         lq: Float[Tensor, "b 3 h w"],
@@ -174,7 +173,8 @@ class SegDM(Task):
         masks = self.start_state(features, generators)
         times = trailing_timesteps(steps or self.steps, len(self.abar))
         for t, t_next in zip(times, [*times[1:], None], strict=True):
-            log_x0 = self.predict(masks, t, features)
+            with torch.no_grad():
+                log_x0 = self.predict(masks, t, features)
             yield decode_mask(log_x0, self.factor)
             if t_next is not None:
                 masks = mask_step(self.abar, log_x0, masks, t, t_next, generators)
@@ -194,7 +194,7 @@ class SegDM(Task):
         )
 
     @classmethod
-    def from_pretrained(cls, model: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls, model: str | Path, **options: Any) -> SegDM:
         """Return the SegDM of a model folder; see `JointSegSR.from_pretrained`.
 
         Raises:

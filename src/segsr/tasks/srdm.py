@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import torch
 from diffusers import AutoencoderKL
@@ -166,7 +166,6 @@ class SRDM(Task):
         state = self.to_state(lq_latents, lq_latents)
         return gaussian.q_sample(state, noise, self.abar[t].view(1, 1, 1, 1))
 
-    @torch.no_grad()
     def sample(
         self,
         lq: Float[Tensor, "b 3 h w"],
@@ -180,10 +179,12 @@ class SRDM(Task):
         times = [int(t) for t in scheduler.timesteps]
         state = self.start_state(lq_latents, times[0], generators, start)
         for t in times:
-            now = as_timesteps(t, state)
-            output = self.denoiser(state, now, self.controller(lq_latents, now))
-            clean, state = image_step(scheduler, output, state, t, generators)
-            yield self.decode(clean, lq_latents)
+            with torch.no_grad():
+                now = as_timesteps(t, state)
+                output = self.denoiser(state, now, self.controller(lq_latents, now))
+                clean, state = image_step(scheduler, output, state, t, generators)
+                image = self.decode(clean, lq_latents)
+            yield image
 
     def decode(self, clean: Tensor, lq_latents: Tensor) -> Float[Tensor, "b 3 h w"]:
         """Return the image of a clean state, clamped to [0, 1]."""
@@ -203,7 +204,7 @@ class SRDM(Task):
         )
 
     @classmethod
-    def from_pretrained(cls, model: str | Path, **options: Any) -> Self:
+    def from_pretrained(cls, model: str | Path, **options: Any) -> SRDM:
         """Return the SRDM of a model folder; see `JointSegSR.from_pretrained`.
 
         Raises:

@@ -1,0 +1,155 @@
+"""Where the photographs lie: any folder layout, described by a few paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from segsr.errors import SegSRError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+"""What counts as an image, in lower case; the case of a file's own suffix does not matter."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one sample.
+
+    Attributes:
+        image: The photograph.
+        mask: Its labels, where the folder has labels.
+        lq: Its low-quality version, where the folder has one.
+        class_map: The labels' meaning: label to class index; None if they are class indices.
+    """
+
+    image: Path
+    mask: Path | None = None
+    lq: Path | None = None
+    class_map: Mapping[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """File name of the photograph, without folders: the `name` of a batch."""
+        return self.image.name
+
+    def check(self) -> None:
+        """Makes sure that the photograph's counterparts exist.
+
+        Raises:
+            SegSRError: There is no mask or no LQ version.
+        """
+        for role, path in (("mask", self.mask), ("LQ version", self.lq)):
+            if path is not None and not path.exists():
+                raise SegSRError(
+                    f"{self.image} has no {role}: add {path}, or list the images to take in a split"
+                )
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """One source of photographs; labels and LQ versions share a photograph's stem.
+
+    Args:
+        root: Folder that the other paths are relative to; itself relative to the data module's.
+        images: Folder of the photographs.
+        masks: Folder of the label images, if there are any.
+        lq: Folder of low-quality versions at 1/4 of the size, if there are any (RealSR).
+        split: Text file that lists the stems to take, one a line; all of the folder if None.
+        class_map: Label to class index, such as `segsr.classes.CAMVID`; None if the label images
+            hold class indices.
+        mask_suffix: What the name of a label image has between stem and extension.
+    """
+
+    root: str | Path = "."
+    images: str | Path = "."
+    masks: str | Path | None = None
+    lq: str | Path | None = None
+    split: str | Path | None = None
+    class_map: Mapping[int, int] | None = None
+    mask_suffix: str = ""
+
+    def files(self, parent: str | Path = ".") -> list[Files]:
+        """The samples, sorted by name or in the order of `split`; see `Files.check`.
+
+        Args:
+            parent: Folder that `root` is relative to.
+
+        Raises:
+            SegSRError: A folder is missing or empty, or the split lists what is not there.
+        """
+        root = Path(parent, self.root)
+        split = None if self.split is None else root / self.split
+        images = find_images(root / self.images, split)
+        masks = None if self.masks is None else _by_stem(root / self.masks)
+        lq = None if self.lq is None else _by_stem(root / self.lq)
+        return [
+            Files(
+                image,
+                None if masks is None else _partner(image, masks, self.mask_suffix),
+                None if lq is None else _partner(image, lq),
+                self.class_map,
+            )
+            for image in images
+        ]
+
+
+def find_images(folder: Path, split: Path | None = None) -> list[Path]:
+    """The images right in `folder`, sorted by name; or those that `split` lists, in its order.
+
+    Args:
+        folder: Searched without its subfolders and hidden files.
+        split: Text file of stems or file names, one a line; blank lines and lines that begin with
+            # do not count.
+
+    Raises:
+        SegSRError: The folder is missing or has no image, or the list names one that is not there.
+    """
+    if not folder.is_dir():
+        raise SegSRError(f"no folder {folder}: set the data's root and folders to where they are")
+    images = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )
+    if not images:
+        raise SegSRError(
+            f"folder {folder} holds no image ({' '.join(IMAGE_SUFFIXES)}): "
+            "name the folder that does, subfolders are not searched"
+        )
+    if split is None:
+        return images
+    known = {path.stem: path for path in images} | {path.name: path for path in images}
+    chosen = []
+    for entry in _read_list(split):
+        if entry not in known:
+            raise SegSRError(f"{split} lists {entry}, which is not in {folder}: correct the list")
+        chosen.append(known[entry])
+    return chosen
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SegSRError(f"list {path} cannot be read ({error}): give a text file") from error
+    entries = [line for line in lines if line and not line.startswith("#")]
+    if not entries:
+        raise SegSRError(f"list {path} names no image: write one stem a line")
+    return entries
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in find_images(folder):
+        if path.stem in found:
+            raise SegSRError(f"{found[path.stem]} and {path.name} share a stem: keep one of them")
+        found[path.stem] = path
+    return found
+
+
+def _partner(image: Path, partners: dict[str, Path], suffix: str = "") -> Path:
+    """The counterpart of `image`; where there is none, the PNG file that should be it."""
+    stem = image.stem + suffix
+    folder = next(iter(partners.values())).parent
+    return partners.get(stem, folder / f"{stem}.png")

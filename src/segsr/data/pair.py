@@ -1,0 +1,257 @@
+"""Photographs -> degraded pairs, as a LightningDataModule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from segsr.batch import SCALE, Batch
+from segsr.data.bad_files import BadFiles, OnError
+from segsr.data.datasets import EvaluationSet, Reader, Sample, TrainingSet, collate
+from segsr.data.image_folder import Files, ImageFolder
+from segsr.data.sampler import EvaluationSampler, PositionSampler
+from segsr.degradation import Degradation, FirstOrder
+from segsr.errors import SegSRError
+from segsr.seeding import generator
+
+Stage = Literal["train", "val", "test", "predict"]
+
+
+class PairDataModule(LightningDataModule):
+    """HQ photographs and the LQ images made of them; or, in evaluation, the sources' own LQ images.
+
+    LQ is synthesised per batch, on the device. In training every sample is keyed by (seed, position
+    in the stream), so a run resumed from a checkpoint, even one within an epoch, sees what the
+    uninterrupted run would have seen; in evaluation by (seed, file name), so the pairs are the same
+    for every batch size and number of devices.
+
+    Args:
+        train: Sources of training photographs; several are joined.
+        val: Sources for validation.
+        test: Sources for testing.
+        predict: Sources for prediction.
+        root: Folder that the sources' own roots are relative to.
+        degradation: HQ to LQ; StableSR's mild first-order recipe if None.
+        crop_size: Side of the random training crops in HQ pixels; smaller photographs are padded by
+            reflection, their masks with IGNORE_INDEX.
+        batch_size: Training samples per batch and device.
+        num_workers: Processes that read; 0 reads in the main process.
+        seed: Key of all randomness.
+        min_scale: In training, shrink each photograph by a random factor from [min_scale, 1] first.
+        flip: In training, mirror half of the photographs.
+        eval_crop: Side of the centre crop in evaluation; None takes whole photographs, cut to
+            multiples of 16.
+        eval_batch_size: Batch size of evaluation; above 1 only with `eval_crop`.
+        cache: Keep decoded photographs in memory: for small sets and few workers, each has its own.
+        on_error: "skip" replaces bad training files, warns of each once and counts them; "raise"
+            stops. Evaluation always stops: its numbers would mean something else.
+
+    Raises:
+        SegSRError: An argument that makes no sense; later, a folder or file that is missing or bad.
+    """
+
+    with_masks: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        train: Sequence[ImageFolder] = (),
+        val: Sequence[ImageFolder] = (),
+        test: Sequence[ImageFolder] = (),
+        predict: Sequence[ImageFolder] = (),
+        root: str | Path = ".",
+        degradation: Degradation | None = None,
+        crop_size: int = 512,
+        batch_size: int = 8,
+        num_workers: int = 0,
+        seed: int = 0,
+        min_scale: float | int = 1.0,
+        flip: bool = True,
+        eval_crop: int | None = None,
+        eval_batch_size: int = 1,
+        cache: bool = False,
+        on_error: OnError = "raise",
+    ) -> None:
+        super().__init__()
+        _check_side("crop_size", crop_size)
+        if eval_crop is not None:
+            _check_side("eval_crop", eval_crop)
+        elif eval_batch_size > 1:
+            raise SegSRError(
+                f"eval_batch_size={eval_batch_size} needs photographs of one size: set eval_crop"
+            )
+        if not 0 < min_scale <= 1:
+            raise SegSRError(f"min_scale must be above 0 and at most 1, got {min_scale}")
+        self.sources: dict[Stage, Sequence[ImageFolder]] = {
+            "train": train,
+            "val": val,
+            "test": test,
+            "predict": predict,
+        }
+        self.root = Path(root)
+        self.degradation: Degradation = FirstOrder() if degradation is None else degradation
+        self.crop_size = crop_size
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.min_scale = min_scale
+        self.flip = flip
+        self.eval_crop = eval_crop
+        self.eval_batch_size = eval_batch_size
+        self.cache = cache
+        self.bad_files = BadFiles(on_error)
+        self._files: dict[Stage, list[Files]] = {}
+        self._resumed_at = {"position": 0, "batches": 0}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Lists the files of a Lightning stage (fit, validate, test, predict), or of all."""
+        self._resumed_at = {"position": 0, "batches": 0}  # load_state_dict comes after
+        stages: dict[str | None, tuple[Stage, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": ("predict",),
+        }
+        for part in stages.get(stage, ("train", "val", "test", "predict")):
+            if part not in self._files:
+                self._files[part] = self._list(part)
+
+    def teardown(self, stage: str) -> None:
+        """Reports the bad files of an epoch that was not finished."""
+        self.bad_files.report()
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Loads random crops, from where the training stands."""
+        dataset = TrainingSet(
+            self._reader("train"),
+            self.crop_size,
+            seed=self.seed,
+            min_scale=self.min_scale,
+            flip=self.flip,
+            skip=self.bad_files.on_error == "skip",
+        )
+        sampler = PositionSampler(dataset, self.batch_size, self.position, **self._ranks())
+        return self._loader(dataset, sampler, self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Sample] | list[Any]:
+        """Loads the validation set; none if there is none."""
+        return self._evaluation_loader("val", even=True) if self.sources["val"] else []
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """Loads the test set."""
+        return self._evaluation_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Sample]:
+        """Loads the prediction set."""
+        return self._evaluation_loader("predict")
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int = 0) -> Batch:
+        """A batch of bytes as `segsr.batch` describes it, on the same device.
+
+        Raises:
+            SegSRError: A file was bad and bad files are not to be skipped.
+        """
+        training = "position" in batch
+        complaints = batch.get("complaints", {})
+        (self.bad_files if training and "hq" in batch else BadFiles()).meet(complaints)
+        if training and self.trainer is not None and self.trainer.is_last_batch:
+            self.bad_files.report()
+
+        hq = batch["hq"].float() / 255
+        if "lq" in batch:
+            lq = batch["lq"].float() / 255
+        else:
+            keys = batch["position"] if training else batch["name"]
+            lq = self.degradation(hq, [generator(self.seed, "degrade", key) for key in keys])
+        result = Batch(hq=hq, lq=lq, name=batch["name"])
+        if "mask" in batch:
+            result["mask"] = batch["mask"].long()
+        return result
+
+    def position(self) -> int:
+        """The first position of the training stream that no rank has been trained on.
+
+        Lightning counts the batches that went through a training step, whatever the workers have
+        read ahead, and restores that count with a checkpoint before it asks for a loader.
+        """
+        if self.trainer is None:
+            return self._resumed_at["position"]
+        batches = self._batches() - self._resumed_at["batches"]
+        return self._resumed_at["position"] + batches * self.batch_size * self.trainer.world_size
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the training stands; Lightning puts it into every checkpoint.
+
+        In samples, so that a run can go on with another batch size or number of devices.
+        """
+        return {"position": self.position(), "batches": self._batches()}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Goes on from where `state_dict` was taken."""
+        self._resumed_at = dict(state_dict)
+
+    def _batches(self) -> int:
+        """Batches a rank has been trained on, over all epochs and interruptions."""
+        if self.trainer is None:
+            return 0
+        total: Any = self.trainer.fit_loop.epoch_loop.batch_progress.total
+        return int(total.processed)
+
+    def _list(self, stage: Stage) -> list[Files]:
+        files = [file for source in self.sources[stage] for file in source.files(self.root)]
+        if not self.with_masks:
+            files = [replace(file, mask=None) for file in files]
+        elif stage == "train" and (bare := next((f for f in files if f.mask is None), None)):
+            raise SegSRError(
+                f"training needs masks, but {bare.image.parent} comes without: set masks to the "
+                "folder of its labels"
+            )
+        if stage != "train" or self.bad_files.on_error == "raise":
+            for file in files:
+                file.check()
+        return files
+
+    def _reader(self, stage: Stage) -> Reader:
+        if stage not in self._files:
+            self._files[stage] = self._list(stage)
+        if not self._files[stage]:
+            raise SegSRError(f"no photographs to {stage} on: set data.{stage} to a list of folders")
+        return Reader(self._files[stage], cache=self.cache)
+
+    def _evaluation_loader(self, stage: Stage, *, even: bool = False) -> DataLoader[Sample]:
+        dataset = EvaluationSet(self._reader(stage), crop=self.eval_crop)
+        sampler = EvaluationSampler(dataset, even=even, **self._ranks())
+        return self._loader(dataset, sampler, self.eval_batch_size)
+
+    def _loader(
+        self, dataset: Dataset[Sample], sampler: torch.utils.data.Sampler[int], batch_size: int
+    ) -> DataLoader[Sample]:
+        return DataLoader(
+            dataset,
+            batch_size,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.num_workers > 0,
+            generator=generator(self.seed, "loader"),  # the global one stays as it is
+        )
+
+    def _ranks(self) -> dict[str, int]:
+        if self.trainer is None:
+            return {}
+        return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+
+
+def _check_side(name: str, side: int) -> None:
+    if side < 1 or side % SCALE:
+        raise SegSRError(
+            f"{name} must be a positive multiple of {SCALE}, got {side}: "
+            f"take {max(SCALE, side - side % SCALE)}"
+        )

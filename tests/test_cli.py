@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+
+import segsr
+from segsr import cli
+from segsr.errors import SegSRError
+
+HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
+MEASURE = """
+import json, os, sys
+from segsr.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+times = os.times()
+modules = {name.partition(".")[0] for name in sys.modules}
+print(json.dumps([times.user + times.system, sorted(modules)]))
+"""
+
+
+def run_python(code: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in cli.VERBS)])
+def test_help_is_instant(arguments):
+    *text, measured = run_python(MEASURE, *arguments).splitlines()
+    seconds, modules = json.loads(measured)
+    assert text[0].startswith(f"usage: {' '.join(['segsr', *arguments[:-1]])}")
+    assert HEAVY.isdisjoint(modules)
+    assert seconds < 0.5
+
+
+def test_help_lists_every_verb(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(verb.summary in printed for verb in cli.VERBS.values())
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert (stopped.value.code, capsys.readouterr().out) == (0, f"segsr {segsr.__version__}\n")
+
+
+@pytest.mark.parametrize("arguments", [[], ["fitt"], ["fit", "--nonsense"], ["upscale", "a.png"]])
+def test_wrong_usage_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: segsr" in capsys.readouterr().err
+
+
+def test_a_users_error_is_one_line_and_status_2(toy_conf, capsys):
+    assert cli.main(["fit", "trainer.max_stepz=3"]) == 2
+    printed = capsys.readouterr()
+    expected = "segsr: unknown key trainer.max_stepz, did you mean trainer.max_steps?\n"
+    assert (printed.out, printed.err) == ("", expected)
+
+
+def test_options_and_overrides_come_in_any_order(toy_conf, write, capsys):
+    mine = write("mine.yaml", "defaults: [compact, _self_]\nname: mine\n")
+    assert cli.main(["fit", "seed=1", "-c", str(mine), "width=2", "--print-config"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert (printed["name"], printed["seed"], printed["width"]) == ("mine", 1, 2)
+
+
+def test_a_printed_recipe_prints_itself(toy_conf, write, capsys):
+    cli.main(["fit", "--print-config", "trainer.max_steps=4"])
+    printed = capsys.readouterr().out
+    cli.main(["fit", "--print-config", "-c", str(write("printed.yaml", printed))])
+    assert capsys.readouterr().out == printed
+
+
+def test_printing_a_recipe_runs_nothing(toy_conf, alone):
+    cli.main(["test", "--print-config"])
+    assert list(alone.iterdir()) == []
+
+
+def test_ctrl_c_is_status_130_with_the_command_to_go_on(monkeypatch, toy_conf, alone, capsys):
+    seen = []
+
+    def stopped_after_a_checkpoint(cfg):
+        import torch
+
+        cfg.run_dir = "runs/my toy"
+        Path(cfg.run_dir).mkdir(parents=True)
+        torch.save({}, Path(cfg.run_dir, "epoch=0.ckpt"))
+        seen.append(cfg)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segsr.run.fit", stopped_after_a_checkpoint)
+    assert cli.main(["fit"]) == 130
+    expected = "segsr fit -c 'runs/my toy/config.yaml' 'run_dir=runs/my toy' ckpt_path=last"
+    assert expected in capsys.readouterr().err
+
+
+def test_ctrl_c_before_a_checkpoint_promises_nothing(monkeypatch, toy_conf, alone, capsys):
+    def stopped(cfg):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("segsr.run.fit", stopped)
+    assert cli.main(["fit", "run_dir=run"]) == 130
+    assert "resume" not in capsys.readouterr().err
+
+
+def test_test_prints_a_table(monkeypatch, toy_conf, alone, capsys):
+    monkeypatch.setattr("segsr.run.test", lambda cfg: {"test/psnr": 21.5, "test/miou": 0.25})
+    assert cli.main(["test"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["│", "test/psnr", "│", "21.5000", "│"] in rows
+    assert ["│", "test/miou", "│", "0.2500", "│"] in rows
+
+
+@pytest.fixture
+def upscaled(monkeypatch):
+    """Stands in for the restoration: keeps its arguments and reports `failed` files."""
+    calls = types.SimpleNamespace(arguments=None, failed=0)
+
+    def upscale_files(**arguments):
+        calls.arguments = arguments
+        return types.SimpleNamespace(failed=calls.failed)
+
+    stand_in = types.ModuleType("segsr.inference.upscale")
+    stand_in.upscale_files = upscale_files
+    monkeypatch.setitem(sys.modules, "segsr.inference.upscale", stand_in)
+    return calls
+
+
+def test_upscale_hands_its_arguments_over(upscaled):
+    assert cli.main(["upscale", "a.jpg", "-o", "out", "folder", "--steps", "5", "--mask", "m"]) == 0
+    assert upscaled.arguments == {
+        "inputs": [Path("a.jpg"), Path("folder")],
+        "output": Path("out"),
+        "model": "compact",
+        "steps": 5,
+        "seed": 0,
+        "guidance": 1.0,
+        "mask": Path("m"),
+        "device": "auto",
+        "overwrite": False,
+    }
+
+
+def test_upscale_is_status_1_if_a_file_failed(upscaled):
+    upscaled.failed = 1
+    assert cli.main(["upscale", "a.jpg", "-o", "out"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [(["--scale", "2"], "must be 4, got 2"), (["--steps", "0"], "must be at least 1, got 0")],
+)
+def test_upscale_refuses_what_it_cannot_do(option, message, upscaled, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["upscale", "a.jpg", "-o", "out", *option])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+    assert upscaled.arguments is None
+
+
+def test_upscale_shows_a_users_error_in_one_line(monkeypatch, upscaled, capsys):
+    def refuse(**_):
+        raise SegSRError("no model nowhere")
+
+    monkeypatch.setattr(sys.modules["segsr.inference.upscale"], "upscale_files", refuse)
+    assert cli.main(["upscale", "a.jpg", "-o", "out", "--model", "nowhere"]) == 2
+    assert capsys.readouterr().err == "segsr: no model nowhere\n"
+
+
+@pytest.mark.slow
+def test_the_processes_that_lightning_starts_share_one_folder(toy_conf, alone):
+    command = (
+        "import segsr.config as c, pathlib, sys; from segsr.cli import main;"
+        f"c.packaged_conf = lambda: pathlib.Path({str(toy_conf)!r}); sys.exit(main())"
+    )
+    Path("ddp.py").write_text(command)
+    subprocess.run(
+        [sys.executable, "ddp.py", "fit", "trainer.strategy=ddp", "trainer.devices=2"],
+        check=True,
+        timeout=300,
+    )
+    (folder,) = Path("runs/toy").iterdir()
+    assert (folder / "config.yaml").is_file()
+    assert len(list(folder.rglob("*.ckpt"))) == 1
