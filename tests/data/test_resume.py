@@ -33,25 +33,22 @@ class Witness(LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def run(tmp_path, folder, *, steps, accumulate, workers, die_at=None, ckpt=None, every=2, **trainer):
-    """A witness of the training, and the path of its last checkpoint."""
+def run(tmp_path, folder, ckpt=None, *, save, die_at=None, num_workers=0, **trainer):
+    """A witness of the training, and its last checkpoint."""
     data = PairDataModule(
         root=folder,
         train=[ImageFolder(images="images")],
         val=[ImageFolder(images="images")],
         crop_size=16,
         batch_size=3,
-        num_workers=workers,
+        num_workers=num_workers,
         seed=5,
     )
-    checkpoint = ModelCheckpoint(
-        tmp_path / "ckpt", every_n_train_steps=every, save_top_k=-1, filename="{step}"
-    )
+    checkpoint = ModelCheckpoint(tmp_path, save_top_k=-1, filename="{step}", **save)
     fit = Trainer(
         accelerator="cpu",
-        max_steps=steps,
-        accumulate_grad_batches=accumulate,
         callbacks=[checkpoint],
+        limit_val_batches=1,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -63,33 +60,47 @@ def run(tmp_path, folder, *, steps, accumulate, workers, die_at=None, ckpt=None,
         fit.fit(witness, datamodule=data, ckpt_path=ckpt, weights_only=True)
     except RuntimeError as error:
         assert str(error) == "killed"  # noqa: PT017
-    return witness, checkpoint.last_model_path or checkpoint.best_model_path
+    return witness, checkpoint.best_model_path
 
 
-# Seven photographs in batches of three: an epoch of Lightning's is three batches.
+# Seven photographs in batches of three: Lightning's epochs have three batches. Accumulating two of
+# them makes two steps an epoch, the second of one batch.
 @pytest.mark.parametrize(
-    ("workers", "accumulate", "killed_after", "saved_after"),
+    ("settings", "killed_after", "saved_after"),
     [
-        (0, 1, 5, 4),  # within the second epoch
-        (0, 1, 7, 6),  # a checkpoint at the very end of an epoch
-        (0, 2, 5, 5),  # an epoch of three batches makes two steps: 2 + 1
-        (2, 1, 5, 4),
-        (2, 2, 7, 5),
+        ({"max_steps": 7, "save": {"every_n_train_steps": 2}}, 5, 4),
+        ({"max_steps": 7, "save": {"every_n_train_steps": 2}, "num_workers": 2}, 5, 4),
+        ({"max_steps": 7, "save": {"every_n_train_steps": 3}}, 5, 3),
+        ({"max_epochs": 3, "save": {"every_n_train_steps": 2}}, 5, 4),
+        ({"max_epochs": 3, "save": {"every_n_train_steps": 3}}, 5, 3),
+        ({"max_epochs": 3, "save": {"every_n_epochs": 1}}, 4, 3),
+        (
+            {"max_steps": 6, "save": {"every_n_train_steps": 3}, "accumulate_grad_batches": 2},
+            6,
+            5,
+        ),
+        (
+            {
+                "max_steps": 6,
+                "save": {"every_n_train_steps": 3},
+                "accumulate_grad_batches": 2,
+                "num_workers": 2,
+            },
+            7,
+            5,
+        ),
     ],
 )
+@pytest.mark.filterwarnings("error:You're resuming", "ignore:Checkpoint directory")
 def test_an_interrupted_run_goes_on_to_the_bit(
-    tmp_path, folder, workers, accumulate, killed_after, saved_after
+    tmp_path, folder, settings, killed_after, saved_after
 ):
-    settings = {"accumulate": accumulate, "workers": workers}
-    steps = 8
-    whole, _ = run(tmp_path / "whole", folder, steps=steps, **settings)
-    killed, checkpoint = run(
-        tmp_path / "parts", folder, steps=steps, die_at=killed_after, **settings
-    )
-    resumed, _ = run(tmp_path / "parts", folder, steps=steps, ckpt=checkpoint, **settings)
+    whole, _ = run(tmp_path / "whole", folder, **{**settings, "num_workers": 0})
+    killed, checkpoint = run(tmp_path / "parts", folder, die_at=killed_after, **settings)
     saved = torch.load(checkpoint, weights_only=True)
-    print(len(whole.seen), len(killed.seen), len(resumed.seen), saved["PairDataModule"], checkpoint)
     assert saved["PairDataModule"] == {"position": 3 * saved_after, "batches": saved_after}
+
+    resumed, _ = run(tmp_path / "parts", folder, checkpoint, **settings)
     assert killed.seen == whole.seen[:killed_after]
     assert resumed.seen == whole.seen[saved_after:]
     assert torch.equal(resumed.weight, whole.weight)

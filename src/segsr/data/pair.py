@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,8 @@ class PairDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Goes on from where `state_dict` was taken."""
         self._resumed_at = dict(state_dict)
+        # Lightning cannot see that this loader resumes, since its state is kept here
+        warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before")
 
     def _batches(self) -> int:
         """Batches a rank has been trained on, over all epochs and interruptions."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Float
@@ -20,14 +20,11 @@ Range = Sequence[float | int]
 """Lowest and highest value of a uniform draw."""
 
 
-class Degradation(Protocol):
-    """What makes LQ images of HQ images."""
+Degradation = Callable[[Tensor, Sequence[torch.Generator]], Tensor]
+"""HQ (B, 3, H, W) and a CPU generator per image to LQ (B, 3, H / SCALE, W / SCALE), in [0, 1].
 
-    def __call__(
-        self, hq: Float[Tensor, "b 3 h w"], generators: Sequence[torch.Generator]
-    ) -> Float[Tensor, "b 3 h/4 w/4"]:
-        """LQ images in [0, 1]; all that is random in a sample comes from its CPU generator."""
-        ...
+All that is random in a sample comes from its own generator.
+"""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ def upsample_lq(lq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
     return F.interpolate(lq, scale_factor=SCALE, mode="bicubic").clamp(0, 1)
 
 
+def enlarge(lq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
+    """Return Pillow's bicubic enlargement of the LQ image, the baseline of every table."""
+    return F.interpolate(lq, scale_factor=SCALE, mode="bicubic", antialias=True).clamp(0, 1)
+
+
 def encode_mask(masks: Int[Tensor, "b h w"], factor: int) -> Int[Tensor, "b gh gw"]:
     """Return `masks` on the latent grid, 1 / `factor` of their size: nearest pixel.
 

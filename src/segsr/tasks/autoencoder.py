@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import Batch
+from segsr.checkpoints.folder import save_folder
 from segsr.metrics.restoration import restoration_metrics
 from segsr.nets.autoencoder import Autoencoder
 from segsr.nets.patch_autoencoder import PatchAutoencoder
@@ -33,7 +35,7 @@ class AutoencoderTask(Task):
         self.autoencoder = Autoencoder(codec)
         self.codec = codec
         self.basis_batches = basis_batches
-        self.validation_metrics = restoration_metrics()
+        self.metrics["reconstructed"] = restoration_metrics()
 
     def on_fit_start(self) -> None:
         """Compute the basis, unless a run is being resumed."""
@@ -51,13 +53,12 @@ class AutoencoderTask(Task):
         self.log("train/reconstruction_loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the autoencoder into the model folder `folder`."""
+        save_folder(folder, {"autoencoder": self.codec}, {})
+
+    def evaluate(self, batch: Batch) -> None:
         """Reconstruct the batch, measure and picture it."""
         images = self.autoencoder.decode(self.autoencoder.encode(batch["hq"])).clamp(0, 1)
-        self.validation_metrics.update(images, batch["hq"])
+        self.metrics["reconstructed"].update(images, batch["hq"])
         log_pictures(self, batch, images)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the validation set."""
-        self.log_dict({f"val/{k}": v for k, v in self.validation_metrics.compute().items()})
-        self.validation_metrics.reset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import PIL.Image
 import torch
@@ -20,7 +20,7 @@ from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse
 from segsr.metrics.restoration import restoration_metrics
 from segsr.metrics.segmentation import segmentation_metrics
 from segsr.nets.bridge import DualModalityBridge
-from segsr.nets.resize_codec import decode_mask
+from segsr.nets.resize_codec import decode_mask, enlarge
 from segsr.nets.time_aware_encoder import add_guidance, as_timesteps, keep_guidance
 from segsr.seeding import generator
 from segsr.tasks.pictures import log_pictures
@@ -36,6 +36,14 @@ class Conditions:
 
     lq_latents: Tensor
     features: Tensor
+
+
+class Predictions(NamedTuple):
+    """Restored photographs of a batch: their names, (B, 3, H, W) images and (B, H, W) masks."""
+
+    names: list[str]
+    images: Tensor
+    masks: Tensor
 
 
 class JointSegSR(Task):
@@ -71,8 +79,14 @@ class JointSegSR(Task):
         self.mask_weight = mask_weight
         self.drop = drop
         self.clean_mask = clean_mask
-        self.validation_image = restoration_metrics()
-        self.validation_mask = segmentation_metrics(segdm.num_classes)
+        self.metrics.update(
+            {
+                "restored": restoration_metrics(),
+                "bicubic": restoration_metrics(),
+                "mask": segmentation_metrics(segdm.num_classes),
+                "prior": segmentation_metrics(segdm.num_classes),
+            }
+        )
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the image's and the mask's loss at one time, each branch seeing the other."""
@@ -181,8 +195,7 @@ class JointSegSR(Task):
 
     def restore_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the restored images and masks of a batch, each seeded by its name."""
-        generators = [generator(self.seed, name) for name in batch["name"]]
-        *_, last = self.sample(batch["lq"], generators)
+        *_, last = self.sample(batch["lq"], self.evaluation_generators(batch))
         return self.decode(last, batch["lq"])
 
     def restore(
@@ -237,17 +250,19 @@ class JointSegSR(Task):
         )
         return joint.eval()
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Restore the batch, measure and picture it."""
+    def evaluate(self, batch: Batch) -> None:
+        """Restore the batch, measure it against bicubic and the prior, and picture it."""
         image, mask = self.restore_batch(batch)
-        self.validation_image.update(image, batch["hq"])
+        if "hq" in batch:
+            self.metrics["restored"].update(image, batch["hq"])
+            self.metrics["bicubic"].update(enlarge(batch["lq"]), batch["hq"])
         if "mask" in batch:
-            self.validation_mask.update(mask, batch["mask"])
+            prior = self.segdm.read_lq(batch["lq"]).logits
+            self.metrics["mask"].update(mask, batch["mask"])
+            self.metrics["prior"].update(decode_mask(prior, self.segdm.factor), batch["mask"])
         log_pictures(self, batch, image, mask)
 
-    def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the validation set."""
-        metrics = {**self.validation_image.compute(), **self.validation_mask.compute()}
-        self.log_dict({f"val/{name}": value for name, value in metrics.items()})
-        self.validation_image.reset()
-        self.validation_mask.reset()
+    def predict_step(self, batch: Batch, batch_index: int) -> Predictions:
+        """Restore a batch of the prediction set."""
+        image, mask = self.restore_batch(batch)
+        return Predictions(batch["name"], image.cpu(), mask.cpu())

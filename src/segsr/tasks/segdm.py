@@ -21,7 +21,6 @@ from segsr.nets.resize_codec import decode_mask, encode_mask, upsample_lq
 from segsr.nets.seg_denoiser import SegDenoiser
 from segsr.nets.seg_prior import Prior, SegPrior
 from segsr.nets.time_aware_encoder import Guidance, as_timesteps
-from segsr.seeding import generator
 from segsr.tasks.pictures import log_pictures
 from segsr.tasks.task import Task, draw_keep, draw_timesteps
 
@@ -78,7 +77,7 @@ class SegDM(Task):
         self.mask_schedule = mask_schedule
         abar = linear_abar() if mask_schedule == "linear" else cosine_abar()
         self.register_buffer("abar", abar.float(), persistent=False)
-        self.validation_metrics = segmentation_metrics(self.num_classes)
+        self.metrics["mask"] = segmentation_metrics(self.num_classes)
 
     @property
     def num_classes(self) -> int:
@@ -205,14 +204,8 @@ class SegDM(Task):
             **{**load_settings(model).get("segdm", {}), **options},
         )
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
+    def evaluate(self, batch: Batch) -> None:
         """Sample the mask from seeded noise, measure and picture it."""
-        generators = [generator(self.seed, "validate", name) for name in batch["name"]]
-        *_, mask = self.sample(batch["lq"], generators)
-        self.validation_metrics.update(mask, batch["mask"])
+        *_, mask = self.sample(batch["lq"], self.evaluation_generators(batch))
+        self.metrics["mask"].update(mask, batch["mask"])
         log_pictures(self, batch, mask=mask)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the validation set."""
-        self.log_dict({f"val/{k}": v for k, v in self.validation_metrics.compute().items()})
-        self.validation_metrics.reset()

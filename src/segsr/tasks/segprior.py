@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, Batch
+from segsr.checkpoints.folder import save_folder
 from segsr.metrics.segmentation import segmentation_metrics
 from segsr.nets.resize_codec import decode_mask, upsample_lq
 from segsr.nets.seg_prior import SegPrior
@@ -29,7 +31,7 @@ class SegPriorTask(Task):
     def __init__(self, prior: SegPrior, **task: Any) -> None:
         super().__init__(**task)
         self.prior = prior
-        self.validation_metrics = segmentation_metrics(prior.config.num_classes)
+        self.metrics["mask"] = segmentation_metrics(prior.config.num_classes)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the cross-entropy at HQ size, an unknown pixel counting 0."""
@@ -41,13 +43,12 @@ class SegPriorTask(Task):
         self.log("train/mask_cross_entropy", losses.mean(), prog_bar=True)
         return losses.mean()
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the prior into the model folder `folder`."""
+        save_folder(folder, {"prior": self.prior}, {})
+
+    def evaluate(self, batch: Batch) -> None:
         """Predict the batch's masks, measure and picture them."""
         mask = decode_mask(self.prior(upsample_lq(batch["lq"])).logits, STRIDE)
-        self.validation_metrics.update(mask, batch["mask"])
+        self.metrics["mask"].update(mask, batch["mask"])
         log_pictures(self, batch, mask=mask)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the validation set."""
-        self.log_dict({f"val/{k}": v for k, v in self.validation_metrics.compute().items()})
-        self.validation_metrics.reset()

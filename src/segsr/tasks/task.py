@@ -10,6 +10,7 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import MetricCollection
 
 from segsr.batch import Batch
 from segsr.seeding import generator
@@ -38,6 +39,35 @@ class Task(LightningModule):
         self.optimizer_factory = optimizer or (lambda parameters: AdamW(parameters, lr=5e-5))
         self.schedule_factory = schedule
         self.seed = seed
+        self.metrics = nn.ModuleDict()
+
+    def evaluate(self, batch: Batch) -> None:
+        """Update `metrics` (torchmetrics collections by what they measure) with one batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not evaluate")
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Evaluate a batch of the validation set."""
+        self.evaluate(batch)
+
+    def test_step(self, batch: Batch, batch_index: int) -> None:
+        """Evaluate a batch of the test set."""
+        self.evaluate(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the validation set as `val/<what>_<metric>`."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the test set as `test/<what>_<metric>`."""
+        self._log_metrics("test")
+
+    def _log_metrics(self, stage: str) -> None:
+        for what, collection in self.metrics.items():
+            assert isinstance(collection, MetricCollection)
+            if any(metric.update_called for metric in collection.values()):
+                values = collection.compute().items()
+                self.log_dict({f"{stage}/{what}_{name}": value for name, value in values})
+            collection.reset()
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer of all parameters that require a gradient, and its schedule."""
@@ -54,6 +84,10 @@ class Task(LightningModule):
     def generators(self, batch: Batch) -> list[torch.Generator]:
         """One generator per sample, keyed by (seed, step, name): equal however a batch is split."""
         return [generator(self.seed, self.global_step, name) for name in batch["name"]]
+
+    def evaluation_generators(self, batch: Batch) -> list[torch.Generator]:
+        """One generator per sample, keyed by (seed, name) as in `segsr upscale`."""
+        return [generator(self.seed, name) for name in batch["name"]]
 
     def train(self, mode: bool = True) -> Task:
         """Set training mode, except for modules without a trainable parameter: those stay in eval."""

@@ -1,0 +1,38 @@
+"""What `segsr predict` leaves behind: a photograph and a mask per sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import BasePredictionWriter
+
+from segsr.classes import PALETTE
+from segsr.inference.image_files import write_mask, write_photo
+from segsr.tasks.joint import Predictions
+
+
+class WritePredictions(BasePredictionWriter):
+    """Writes `<stem>.png` and `<stem>_mask.png` of every sample into `folder`, batch by batch."""
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__(write_interval="batch")
+        self.folder = Path(folder)
+
+    def write_on_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        prediction: Any,
+        batch_indices: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int,
+    ) -> None:
+        """Write one batch's predictions."""
+        assert isinstance(prediction, Predictions)
+        for name, image, mask in zip(*prediction, strict=True):
+            stem = Path(name).stem
+            write_mask(self.folder / f"{stem}_mask.png", mask, PALETTE)
+            write_photo(self.folder / f"{stem}.png", image)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segsr.batch import IGNORE_INDEX
+from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
+from segsr.degradation import Bicubic, FirstOrder
+from segsr.errors import SegSRError
+from segsr.seeding import generator
+
+MASKED = ImageFolder(images="images", masks="labels", class_map={0: 0, 1: 33})
+
+
+def batches(data, loader):
+    return [data.on_after_batch_transfer(batch) for batch in loader]
+
+
+def pairs(data, loader):
+    return {
+        name: lq
+        for batch in batches(data, loader)
+        for name, lq in zip(batch["name"], batch["lq"], strict=True)
+    }
+
+
+def test_training_batches_follow_the_glossary(folder):
+    data = MaskedPairDataModule(root=folder, train=[MASKED], crop_size=32, batch_size=4)
+    data.setup("fit")
+    first, second = batches(data, data.train_dataloader())
+    assert sorted(first) == ["hq", "lq", "mask", "name"]
+    assert first["hq"].shape == (4, 3, 32, 32)
+    assert first["lq"].shape == (4, 3, 8, 8)
+    for key in ("hq", "lq"):
+        assert first[key].dtype == torch.float32
+        assert 0 <= first[key].min() <= first[key].max() <= 1
+    assert first["mask"].dtype == torch.int64
+    assert first["mask"].unique().tolist() == [0, 33, IGNORE_INDEX]
+    assert len({*first["name"], *second["name"]}) == 7  # eight positions, seven files
+
+
+def test_pairs_come_without_masks(folder):
+    data = PairDataModule(root=folder, train=[MASKED], val=[MASKED], crop_size=32)
+    assert "mask" not in next(iter(batches(data, data.train_dataloader())))
+    assert "mask" not in next(iter(batches(data, data.val_dataloader())))
+
+
+def test_degradation_is_the_recipes_on_the_samples_own_generators(folder):
+    data = PairDataModule(root=folder, val=[ImageFolder(images="images")], seed=4)
+    batch = batches(data, data.val_dataloader())[2]
+    expected = FirstOrder()(batch["hq"], [generator(4, "degrade", "photo.2.png")])
+    assert torch.equal(batch["lq"], expected)
+
+
+def test_evaluation_pairs_do_not_depend_on_the_batch(folder):
+    sources = {"test": [ImageFolder(images="images")], "root": folder, "eval_crop": 32}
+    alone, together = (
+        PairDataModule(**sources, eval_batch_size=1),
+        PairDataModule(**sources, eval_batch_size=4, num_workers=1),
+    )
+    expected = pairs(alone, alone.test_dataloader())
+    actual = pairs(together, together.test_dataloader())
+    assert expected.keys() == actual.keys()
+    assert all(torch.equal(expected[name], actual[name]) for name in expected)
+
+
+def test_several_sources_are_joined(folder, picture):
+    picture(folder / "more/another.png", 64, 64)
+    data = PairDataModule(
+        root=folder, test=[ImageFolder(images="images"), ImageFolder("more")], degradation=Bicubic()
+    )
+    found = batches(data, data.test_dataloader())
+    assert [batch["name"] for batch in found[6:]] == [["photo.6.png"], ["another.png"]]
+    assert [tuple(batch["hq"].shape) for batch in found[6:]] == [(1, 3, 32, 48), (1, 3, 64, 64)]
+
+
+def test_lq_from_disk_is_left_as_it_is(tmp_path, picture):
+    picture(tmp_path / "hr/a.png", 48, 32)
+    lq = np.asarray(Image.open(picture(tmp_path / "lr/a.png", 12, 8)))
+    data = PairDataModule(root=tmp_path, test=[ImageFolder(images="hr", lq="lr")])
+    (batch,) = batches(data, data.test_dataloader())
+    assert np.array_equal((batch["lq"][0] * 255).permute(1, 2, 0).numpy(), lq)
+
+
+def test_a_cache_changes_nothing_and_reads_once(folder, monkeypatch):
+    settings = {"root": folder, "train": [MASKED], "crop_size": 16, "min_scale": 0.5}
+    expected = batches(*(d := PairDataModule(**settings), d.train_dataloader()))
+    data = PairDataModule(**settings, cache=True)
+    loader = data.train_dataloader()
+    batches(data, loader)
+    monkeypatch.setattr("segsr.data.datasets.read_sample", None)
+    for one, other in zip(expected, batches(data, loader), strict=True):
+        assert torch.equal(one["lq"], other["lq"])
+
+
+def test_a_bad_file_stops_the_training_in_one_sentence(folder):
+    for i in range(7):
+        (folder / f"images/photo.{i}.png").write_bytes(b"garbage")
+    data = PairDataModule(root=folder, train=[ImageFolder(images="images")], num_workers=1)
+    with pytest.raises(SegSRError) as caught:
+        batches(data, data.train_dataloader())
+    assert "is not a readable image" in str(caught.value)
+    assert "\n" not in str(caught.value)  # although it came from a worker process
+
+
+def test_bad_files_are_replaced_and_counted(folder, caplog):
+    (folder / "images/photo.2.png").write_bytes(b"garbage")
+    (folder / "labels/photo.5.png").unlink()
+    data = MaskedPairDataModule(
+        root=folder, train=[MASKED], crop_size=16, batch_size=7, on_error="skip"
+    )
+    loader = data.train_dataloader()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            (batch,) = batches(data, loader)
+            assert sorted(set(batch["name"])) == [f"photo.{i}.png" for i in (0, 1, 3, 4, 6)]
+            assert len(batch["name"]) == 7
+        data.bad_files.report()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"skipped: {folder}/images/photo.2.png is not a readable image (cannot identify image file "
+        f"'{folder}/images/photo.2.png'): replace it",
+        f"skipped: {folder}/images/photo.5.png has no mask: add {folder}/labels/photo.5.png, "
+        "or list the images to take in a split",
+        "4 samples of this epoch were replaced by others, 2 files are bad so far",
+    ] or sorted(record.getMessage() for record in caplog.records)  # order is the stream's
+
+
+def test_where_no_file_is_left_training_stops(folder):
+    for i in range(7):
+        (folder / f"images/photo.{i}.png").write_bytes(b"garbage")
+    data = PairDataModule(root=folder, train=[ImageFolder(images="images")], on_error="skip")
+    with pytest.raises(SegSRError, match="is not a readable image"):
+        batches(data, data.train_dataloader())
+
+
+def test_evaluation_never_skips(folder):
+    (folder / "images/photo.2.png").write_bytes(b"garbage")
+    data = PairDataModule(root=folder, test=[ImageFolder(images="images")], on_error="skip")
+    with pytest.raises(SegSRError, match="photo.2.png is not a readable image"):
+        batches(data, data.test_dataloader())
+
+
+def test_a_missing_mask_is_found_before_training(folder):
+    (folder / "labels/photo.5.png").unlink()
+    with pytest.raises(SegSRError, match=r"photo\.5\.png has no mask"):
+        MaskedPairDataModule(root=folder, train=[MASKED]).setup("fit")
+
+
+def test_training_with_masks_needs_masks(folder):
+    data = MaskedPairDataModule(root=folder, train=[ImageFolder(images="images")])
+    with pytest.raises(SegSRError, match="training needs masks, but .*images comes without"):
+        data.setup("fit")
+
+
+def test_a_stage_without_sources(folder):
+    data = PairDataModule(root=folder)
+    data.setup()
+    assert data.val_dataloader() == []
+    with pytest.raises(SegSRError, match=r"no photographs to train on: set data\.train"):
+        data.train_dataloader()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"crop_size": 50}, "crop_size must be a positive multiple of 4, got 50: take 48"),
+        ({"eval_crop": 0}, "eval_crop"),
+        ({"eval_batch_size": 2}, "set eval_crop"),
+        ({"min_scale": 1.5}, "min_scale must be above 0 and at most 1"),
+    ],
+)
+def test_arguments_that_make_no_sense(arguments, message):
+    with pytest.raises(SegSRError, match=message):
+        PairDataModule(**arguments)
