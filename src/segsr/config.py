@@ -33,6 +33,15 @@ from segsr.errors import SegSRError
 RUN_DEFAULTS = {"seed": 0, "run_dir": None, "ckpt_path": None, "matmul_precision": None}
 """What a recipe need not state; nor its `name`, which is that of its file."""
 
+_OPEN_VALUES = {
+    "base_model": "FOLDER (Stable Diffusion 2.1 base in diffusers layout, with vae/ and unet/) "
+    "or a hub id that carries it",
+    "data.root": "FOLDER (your photographs; conf/data/ says of each data set where to get it and "
+    "how to lay it out)",
+    "weights": "FOLDER (the model folder that the stages before wrote: segsr fit -c "
+    "conf/srdm.yaml, conf/prior.yaml and conf/segdm.yaml, each with output=FOLDER)",
+}
+"""How to get what a recipe cannot know, by key."""
 _RUN_DIR_MARK = "__run_dir__"
 
 
@@ -106,8 +115,8 @@ def require(cfg: DictConfig, *sections: str) -> None:
             "a recipe is a file such as conf/compact.yaml, not one of a group's options"
         )
     if missing := [key for key, value in values.items() if value == "???"]:
-        remedy = " ".join(f"{key}=..." for key in missing)
-        raise SegSRError(f"the recipe leaves {', '.join(missing)} open: give {remedy}")
+        values = "; ".join(f"{key}={_OPEN_VALUES.get(key, '...')}" for key in missing)
+        raise SegSRError(f"the recipe leaves {' and '.join(missing)} open: give {values}")
 
 
 def build(node: Any) -> Any:
@@ -194,7 +203,7 @@ def _known(override: Override, base: DictConfig) -> str:
     parent = OmegaConf.select(base, section) if section else base
     candidates = {each for each, _ in _flat(base)}
     if isinstance(parent, DictConfig):
-        if name in parent:
+        if name in list(parent):  # `in parent` is false while the value is ???
             return _text(override)
         arguments = _parameters(parent._target_) or set() if "_target_" in parent else set()
         optional = arguments if section else {"name", *RUN_DEFAULTS}

@@ -19,14 +19,14 @@ def test_a_silent_bridge_is_srdm_and_segdm_alone_to_the_bit() -> None:
     joint = steps(model)
     for step, alone in zip(joint, steps(model, guidance=0.0, exchange=False), strict=True):
         assert torch.equal(step.predicted_latents, alone.predicted_latents)
-        assert torch.equal(step.mask_logits, alone.mask_logits)
+        assert torch.equal(step.mask_log_probs, alone.mask_log_probs)
     # One step of the tasks themselves: the same generator draws the image's noise first.
     (first,) = model.sample(lq, [generator(0), generator(1)], steps=1)
     (image,) = model.srdm.sample(lq, [generator(0), generator(1)], steps=1)
     assert torch.equal(model.decode(first, lq)[0], image)
     features = model.segdm.read_lq(lq).features
     with torch.no_grad():
-        assert torch.equal(first.mask_logits, model.segdm.predict(first.masks, 999, features))
+        assert torch.equal(first.mask_log_probs, model.segdm.predict(first.masks, 999, features))
 
 
 def test_an_awake_bridge_tells_both_branches() -> None:
@@ -37,8 +37,8 @@ def test_an_awake_bridge_tells_both_branches() -> None:
     )
     assert not torch.equal(both[0].predicted_latents, mask_only[0].predicted_latents)
     assert torch.equal(both[0].predicted_latents, image_only[0].predicted_latents)
-    assert not torch.equal(both[0].mask_logits, image_only[0].mask_logits)
-    assert torch.equal(both[0].mask_logits, mask_only[0].mask_logits)
+    assert not torch.equal(both[0].mask_log_probs, image_only[0].mask_log_probs)
+    assert torch.equal(both[0].mask_log_probs, mask_only[0].mask_log_probs)
 
 
 def test_guidance_extrapolates() -> None:
@@ -59,7 +59,7 @@ def test_a_given_mask_is_held_and_the_rest_is_estimated() -> None:
     mask[:, :, 8:] = 255
     for step in steps(model, mask=mask):
         assert (step.masks[:, :, :8] == 7).all()
-        assert (step.mask_logits.argmax(1)[:, :, :8] == 7).all()
+        assert (step.mask_log_probs.argmax(1)[:, :, :8] == 7).all()
     free = steps(model, mask=torch.full((2, 16, 16), 255))
     for step, plain in zip(free, steps(model), strict=True):
         assert torch.equal(step.masks, plain.masks)

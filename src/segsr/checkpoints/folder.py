@@ -12,8 +12,10 @@ is an error.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,8 +71,8 @@ def find_folder(name: str | Path, revision: str | None = None) -> Path:
     if (PACKAGED / str(name)).is_dir():
         return PACKAGED / str(name)
     packaged = ", ".join(sorted(p.name for p in PACKAGED.glob("*") if p.is_dir()))
-    choices = f"give a folder, a hub id owner/name, or a packaged model ({packaged})"
-    if str(name).count("/") != 1:
+    choices = f"give a folder, a hub id owner/name, or a packaged model ({packaged or 'none here'})"
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise SegSRError(f"no model {str(name)!r}: {choices}.")
     try:
         patterns = ["*.json", "*.safetensors"]
@@ -163,7 +165,8 @@ def save_folder(
     folder.mkdir(parents=True, exist_ok=True)
     for name, component in components.items():
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            _save_component(component, Path(temporary), dtype)
+            stored = component if dtype is None else copy.deepcopy(component).to(dtype)
+            stored.save_pretrained(temporary)
             _move_files(Path(temporary), folder / name)
     if scheduler is not None:
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -177,18 +180,10 @@ def save_folder(
     partial.replace(path)
 
 
-def _save_component(component: ModelMixin, folder: Path, dtype: torch.dtype | None) -> None:
-    if dtype is None:
-        component.save_pretrained(str(folder))
-        return
-    twin = type(component).from_config(component.config)
-    twin.load_state_dict(component.state_dict())
-    twin.to(dtype).save_pretrained(str(folder))
-
-
 def _move_files(source: Path, target: Path) -> None:
     target.mkdir(exist_ok=True)
     for file in source.iterdir():
+        file.chmod(0o644)  # safetensors makes its files private
         os.replace(file, target / file.name)
 
 

@@ -16,10 +16,15 @@ from segsr.diffusion.gaussian import predict_x0
 
 
 class Prediction(NamedTuple):
-    """What the two networks say at one step, each having seen the other's state."""
+    """What the two networks say at one step, each having seen the other's state.
+
+    Attributes:
+        image: The image denoiser's output, of the scheduler's prediction type.
+        mask_log_probs: Log probabilities of the clean mask.
+    """
 
     image: Float[Tensor, "b c h w"]
-    mask_logits: Float[Tensor, "b k h w"]
+    mask_log_probs: Float[Tensor, "b k h w"]
 
 
 Predict = Callable[[Tensor, Tensor, int], Prediction]
@@ -35,14 +40,14 @@ class JointStep:
         latents: The noisy image state z_t, (B, C, h, w).
         masks: The noisy mask state S_t, int64 (B, h, w).
         predicted_latents: The clean state predicted from them, like `latents`.
-        mask_logits: Log probabilities of the clean mask, (B, K, h, w).
+        mask_log_probs: Log probabilities of the clean mask, (B, K, h, w).
     """
 
     t: int
     latents: Tensor
     masks: Tensor
     predicted_latents: Tensor
-    mask_logits: Tensor
+    mask_log_probs: Tensor
 
 
 def joint_reverse(
@@ -59,7 +64,7 @@ def joint_reverse(
 
     The Gaussian step is the scheduler's, the categorical step the posterior between the same two
     times. The last step's predictions are the result: `predicted_latents` and the arg max of
-    `mask_logits`.
+    `mask_log_probs`.
 
     Args:
         predict: The networks, the bridge and any guidance, bound into one call.
@@ -75,14 +80,14 @@ def joint_reverse(
         if given_mask is not None:
             masks = torch.where(given_mask == IGNORE_INDEX, masks, given_mask)
         prediction = predict(latents, masks, t)
-        logits = prediction.mask_logits.float().log_softmax(1)
+        log_mask = prediction.mask_log_probs
         if given_mask is not None:
-            known = log_one_hot(given_mask % logits.shape[1], logits.shape[1]).to(logits)
-            logits = torch.where((given_mask == IGNORE_INDEX)[:, None], logits, known)
+            known = log_one_hot(given_mask % log_mask.shape[1], log_mask.shape[1]).to(log_mask)
+            log_mask = torch.where((given_mask == IGNORE_INDEX)[:, None], log_mask, known)
         clean, next_latents = image_step(scheduler, prediction.image, latents, t, generators)
-        yield JointStep(t, latents, masks, clean, logits)
+        yield JointStep(t, latents, masks, clean, log_mask)
         if t_next is not None:
-            masks = mask_step(mask_abar, logits, masks, t, t_next, generators)
+            masks = mask_step(mask_abar, log_mask, masks, t, t_next, generators)
             latents = next_latents
 
 

@@ -134,7 +134,7 @@ class TimeAwareEncoder(nn.Module):
             for i, width in enumerate(channels)
         )
         self.downsamplers = nn.ModuleList(
-            Downsample2D(width, use_conv=True, padding=1) for width in channels[:-1]
+            Downsample2D(width, use_conv=True, padding=1, name="op") for width in channels[:-1]
         )
         last = channels[-1]
         self.middle = nn.ModuleList(

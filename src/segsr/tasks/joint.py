@@ -136,15 +136,15 @@ class JointSegSR(Task):
             if exchange:
                 noisy = self.srdm.noisy_latents(latents, conditions.lq_latents, now)
                 aid = self.bridge.aid(noisy, now)
-            logits = self.segdm.predict(masks, t, conditions.features, aid)
+            log_mask = self.segdm.predict(masks, t, conditions.features, aid)
             if guidance == 0:
-                return Prediction(self.srdm.denoiser(latents, now, lq_guidance), logits)
+                return Prediction(self.srdm.denoiser(latents, now, lq_guidance), log_mask)
             control = add_guidance(lq_guidance, self.bridge.control(masks, now))
             output = self.srdm.denoiser(latents, now, control)
             if guidance != 1:
                 alone = self.srdm.denoiser(latents, now, lq_guidance)
                 output = guide(output, alone, guidance)
-            return Prediction(output, logits)
+            return Prediction(output, log_mask)
 
         return predict
 
@@ -191,7 +191,7 @@ class JointSegSR(Task):
         """Return the image in [0, 1] and the mask that a step predicts, at HQ size."""
         with torch.no_grad():
             image = self.srdm.decode(step.predicted_latents, self.srdm.encode_lq(lq))
-            return image, decode_mask(step.mask_logits, self.segdm.factor)
+            return image, decode_mask(step.mask_log_probs, self.segdm.factor)
 
     def restore_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the restored images and masks of a batch, each seeded by its name."""

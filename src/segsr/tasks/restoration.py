@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from segsr.tasks.joint import JointSegSR
     from segsr.tasks.srdm import Start
 
+SMALLEST = 64
+"""HQ pixels that a side is padded to at least: SegFormer's coarsest attention needs 32."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -81,7 +84,7 @@ def restore(
     """
     lq = _as_batch(image).to(model.device)
     height, width = lq.shape[-2:]
-    padded = pad_to_multiple(lq, model.srdm.multiple // SCALE)
+    padded = pad_to_multiple(lq, model.srdm.multiple // SCALE, SMALLEST // SCALE)
     given = None
     if mask is not None:
         given = _on_grid(mask.to(lq.device), (height, width), padded.shape[-2:], model)
@@ -102,14 +105,16 @@ def restore(
 
 
 def pad_to_multiple(
-    images: Float[Tensor, "b c h w"], multiple: int
+    images: Float[Tensor, "b c h w"], multiple: int, smallest: int = 1
 ) -> Float[Tensor, "b c ph pw"]:
-    """Return `images` padded right and bottom to multiples of `multiple`.
+    """Return `images` padded right and bottom to multiples of `multiple`, `smallest` at least.
 
     By reflection; by repeating the edge where the image is smaller than the padding.
     """
     height, width = images.shape[-2:]
-    right, bottom = -width % multiple, -height % multiple
+    right, bottom = (
+        -(-max(side, smallest) // multiple) * multiple - side for side in (width, height)
+    )
     mode = "reflect" if right < width and bottom < height else "replicate"
     return F.pad(images, (0, right, 0, bottom), mode=mode)
 

@@ -1,0 +1,58 @@
+"""Restore a real photograph with the weights in the package, offline, and look at the result.
+
+A sample photograph of 512 px is degraded to 128 px, restored to 512 px, and put beside its bicubic
+enlargement and the truth.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+
+from segsr import JointSegSR
+from segsr.classes import PALETTE
+from segsr.degradation import FirstOrder
+from segsr.inference.image_files import read_photo, write_mask, write_photo
+from segsr.metrics.restoration import psnr_y
+from segsr.nets.resize_codec import enlarge
+from segsr.samples import samples_folder
+from segsr.seeding import generator
+from segsr.tasks.pictures import colours, panel
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("demo_output"))
+    parser.add_argument("--photo", help="stem of a sample photograph; the first one if not given")
+    arguments = parser.parse_args()
+
+    photos = {path.stem: path for path in sorted((samples_folder() / "images").glob("*.jpg"))}
+    path = photos[arguments.photo] if arguments.photo else next(iter(photos.values()))
+    hq = read_photo(path).image
+    lq = FirstOrder()(hq[None], [generator(0, "degrade", path.name)])[0]
+
+    model = JointSegSR.from_pretrained("compact")
+    begin = time.perf_counter()
+    restoration = model.restore(lq, seed=0)
+    seconds = time.perf_counter() - begin
+
+    bicubic = enlarge(lq[None])[0]
+    out: Path = arguments.out
+    write_photo(out / f"{path.stem}_lq.png", lq)
+    write_photo(out / f"{path.stem}_restored.png", restoration.image)
+    write_mask(out / f"{path.stem}_mask.png", restoration.mask, PALETTE)
+    mask = colours(restoration.mask)
+    write_photo(out / f"{path.stem}_panel.png", panel([bicubic, restoration.image, hq, mask]))
+
+    truth = hq[None]
+    scores = [float(psnr_y(image[None], truth)) for image in (bicubic, restoration.image)]
+    width, height = lq.shape[-1], lq.shape[-2]
+    print(f"{path.name}: {width}x{height} -> {4 * width}x{4 * height} in {seconds:.1f} s")
+    print(f"PSNR (Y): bicubic {scores[0]:.2f} dB, restored {scores[1]:.2f} dB")
+    print(f"{out / f'{path.stem}_panel.png'}: bicubic | restored | truth | estimated mask")
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()
