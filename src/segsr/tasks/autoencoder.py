@@ -38,7 +38,8 @@ class AutoencoderTask(Task):
         self.metrics["reconstructed"] = restoration_metrics()
 
     def on_fit_start(self) -> None:
-        """Compute the basis, unless a run is being resumed."""
+        """Enter training mode and compute the basis, unless a run is being resumed."""
+        super().on_fit_start()
         if self.global_step > 0:
             return
         loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MetricCollection
 
 from segsr.batch import Batch
-from segsr.seeding import generator
+from segsr.seeding import derive_seed, generator
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 ScheduleFactory = Callable[[Optimizer], LRScheduler]
@@ -77,9 +77,13 @@ class Task(LightningModule):
         schedule = {"scheduler": self.schedule_factory(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def on_fit_start(self) -> None:
+        """Put the networks, which load in eval mode, into training mode."""
+        self.train()
+
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Key the networks' own randomness (dropout) by the step, so that a resumed run repeats."""
-        torch.manual_seed(generator(self.seed, "step", self.global_step, self.global_rank).seed())
+        torch.manual_seed(derive_seed(self.seed, "step", self.global_step, self.global_rank))
 
     def generators(self, batch: Batch) -> list[torch.Generator]:
         """One generator per sample, keyed by (seed, step, name): equal however a batch is split."""
