@@ -115,8 +115,8 @@ def require(cfg: DictConfig, *sections: str) -> None:
             "a recipe is a file such as conf/compact.yaml, not one of a group's options"
         )
     if missing := [key for key, value in values.items() if value == "???"]:
-        values = "; ".join(f"{key}={_OPEN_VALUES.get(key, '...')}" for key in missing)
-        raise SegSRError(f"the recipe leaves {' and '.join(missing)} open: give {values}")
+        remedy = "; ".join(f"{key}={_OPEN_VALUES.get(key, '...')}" for key in missing)
+        raise SegSRError(f"the recipe leaves {' and '.join(missing)} open: give {remedy}")
 
 
 def build(node: Any) -> Any:

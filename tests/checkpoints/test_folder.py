@@ -3,9 +3,9 @@
 import json
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from segsr import JointSegSR, SegSRPipeline
 from segsr.checkpoints.folder import find_folder, load_component, save_folder
 from segsr.errors import SegSRError

@@ -140,7 +140,7 @@ def test_where_no_file_is_left_training_stops(folder):
 def test_evaluation_never_skips(folder):
     (folder / "images/photo.2.png").write_bytes(b"garbage")
     data = PairDataModule(root=folder, test=[ImageFolder(images="images")], on_error="skip")
-    with pytest.raises(SegSRError, match="photo.2.png is not a readable image"):
+    with pytest.raises(SegSRError, match=r"photo.2.png is not a readable image"):
         batches(data, data.test_dataloader())
 
 
@@ -152,7 +152,7 @@ def test_a_missing_mask_is_found_before_training(folder):
 
 def test_training_with_masks_needs_masks(folder):
     data = MaskedPairDataModule(root=folder, train=[ImageFolder(images="images")])
-    with pytest.raises(SegSRError, match="training needs masks, but .*images comes without"):
+    with pytest.raises(SegSRError, match=r"training needs masks, but .*images comes without"):
         data.setup("fit")
 
 

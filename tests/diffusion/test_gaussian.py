@@ -67,7 +67,7 @@ def test_trailing_spacing_is_diffusers() -> None:
 
 
 def test_an_unknown_prediction_type_is_refused() -> None:
-    with pytest.raises(ValueError, match="flow.*epsilon, v_prediction, sample"):
+    with pytest.raises(ValueError, match=r"flow.*epsilon, v_prediction, sample"):
         gaussian.check_prediction_type("flow")
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from PIL import Image
 
+import tiny
 from segsr.classes import PALETTE
 from segsr.cli import main
 from segsr.errors import SegSRError
@@ -92,7 +92,9 @@ def test_a_mask_of_the_users_own(model, tmp_path) -> None:
     upscale_files([photo], tmp_path / "out", model=model, mask=tmp_path / "mask.png")
     assert (pixels(tmp_path / "out" / "photo_mask.png")[40:] == 4).all()
     upscale_files([photo], tmp_path / "plain", model=model)
-    assert (pixels(tmp_path / "out" / "photo.png") != pixels(tmp_path / "plain" / "photo.png")).any()
+    assert (
+        pixels(tmp_path / "out" / "photo.png") != pixels(tmp_path / "plain" / "photo.png")
+    ).any()
     Image.fromarray(mask[:9]).save(tmp_path / "small.png")
     summary = upscale_files([photo], tmp_path / "bad", model=model, mask=tmp_path / "small.png")
     assert "16x9, but must be as large as the photograph (16x16)" in summary.errors[photo]

@@ -41,7 +41,7 @@ def test_all_components_restore_the_image_exactly() -> None:
 
 
 def test_more_components_than_a_patch_has_are_refused() -> None:
-    with pytest.raises(ValueError, match="13.*only 12"):
+    with pytest.raises(ValueError, match=r"13.*only 12"):
         PatchAutoencoder(2, 13)
 
 

@@ -5,11 +5,11 @@ Run as `python ddp_worker.py RANK WORLD_SIZE PORT OUTPUT`.
 
 import sys
 
-import tiny
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+import tiny
 from segsr.batch import Batch
 
 SIZE = 4

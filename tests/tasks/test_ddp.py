@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import tiny
 import torch
+
+import tiny
 
 TESTS = Path(__file__).parents[1]
 

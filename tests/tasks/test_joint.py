@@ -1,9 +1,9 @@
-"""JointSegSR: a silent bridge changes nothing, noise belongs to the photograph, training is DDP-fit."""
+"""JointSegSR: a silent bridge, noise that belongs to its photograph, losses, gradients."""
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from segsr.seeding import generator
 from segsr.tasks.joint import JointSegSR
 
@@ -32,8 +32,7 @@ def test_a_silent_bridge_is_srdm_and_segdm_alone_to_the_bit() -> None:
 def test_an_awake_bridge_tells_both_branches() -> None:
     model = tiny.joint().eval()
     both, image_only, mask_only = (
-        steps(model, **options)
-        for options in ({}, {"exchange": False}, {"guidance": 0.0})
+        steps(model, **options) for options in ({}, {"exchange": False}, {"guidance": 0.0})
     )
     assert not torch.equal(both[0].predicted_latents, mask_only[0].predicted_latents)
     assert torch.equal(both[0].predicted_latents, image_only[0].predicted_latents)

@@ -38,7 +38,7 @@ def load_denoiser(base_model: str | Path, **options: Any) -> ImageDenoiser:
     """
     unet = _load(UNet2DConditionModel, base_model, "unet")
     public = {key: value for key, value in unet.config.items() if not key.startswith("_")}
-    denoiser = ImageDenoiser(unet=public, **options)
+    denoiser: ImageDenoiser = ImageDenoiser(unet=public, **options)
     denoiser.load_base(unet.state_dict())
     return denoiser
 

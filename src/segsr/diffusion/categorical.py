@@ -92,9 +92,7 @@ def posterior(
     return (log_step + log_prior).log_softmax(1)
 
 
-def kl(
-    log_p: Float[Tensor, "b k *s"], log_q: Float[Tensor, "b k *s"]
-) -> Float[Tensor, "b *s"]:
+def kl(log_p: Float[Tensor, "b k *s"], log_q: Float[Tensor, "b k *s"]) -> Float[Tensor, "b *s"]:
     """KL(p || q) over the classes of each pixel, in nats."""
     return (log_p.exp() * (log_p - log_q)).sum(1)
 

@@ -6,7 +6,7 @@ steps are those of the diffusers schedulers.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from jaxtyping import Float
 from torch import Tensor
@@ -22,7 +22,7 @@ def check_prediction_type(name: str) -> PredictionType:
     """
     for known in get_args(PredictionType):
         if name == known:
-            return known
+            return cast(PredictionType, known)
     raise ValueError(
         f"prediction_type is {name!r}, but must be one of {', '.join(get_args(PredictionType))}."
     )
@@ -41,7 +41,7 @@ def target(
     noise: Float[Tensor, "b c h w"],
     abar: Float[Tensor, "#b 1 1 1"],
 ) -> Float[Tensor, "b c h w"]:
-    """What the network is trained to return: the noise, x0, or v = sqrt(abar) n - sqrt(1-abar) x0."""
+    """What the network is trained on: noise, x0, or v = sqrt(abar) noise - sqrt(1 - abar) x0."""
     if kind == "epsilon":
         return noise
     if kind == "sample":

@@ -58,7 +58,7 @@ class SegSRPipeline(DiffusionPipeline):
         )
         settings = settings or {}
         self.model = JointSegSR(
-            SRDM(autoencoder, controller, denoiser, scheduler, **settings.get("srdm", {})),  # type: ignore[arg-type]
+            SRDM(autoencoder, controller, denoiser, scheduler, **settings.get("srdm", {})),
             SegDM(prior, seg_denoiser, **settings.get("segdm", {})),
             bridge,
         ).eval()
@@ -76,7 +76,7 @@ class SegSRPipeline(DiffusionPipeline):
         names = ("autoencoder", "controller", "denoiser", "prior", "seg_denoiser", "bridge")
         components = {name: load_component(folder, name) for name in names}
         return cls(
-            **components,  # type: ignore[arg-type]
+            **components,
             scheduler=load_scheduler(folder),
             settings=load_settings(folder),
         )

@@ -106,10 +106,17 @@ def upscale_files(
             else:
                 try:
                     _upscale(
-                        network, photo, result, seed, steps, guidance, _mask_of(photo, mask), progress
+                        network,
+                        photo,
+                        result,
+                        seed,
+                        steps,
+                        guidance,
+                        _mask_of(photo, mask),
+                        progress,
                     )
                     summary.restored.append(photo)
-                except Exception as error:  # noqa: BLE001 - one bad file must not end the run
+                except Exception as error:
                     summary.errors[photo] = _reason(error)
             written.add(result)
             if photo in summary.errors:

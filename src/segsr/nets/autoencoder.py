@@ -42,7 +42,8 @@ class Autoencoder(nn.Module):
         """
         posterior = self.codec.encode(images * 2 - 1).latent_dist
         latents = posterior.mode() if generator is None else posterior.sample(generator)
-        return latents * self.codec.config.scaling_factor
+        scaled: Tensor = latents * self.codec.config.scaling_factor
+        return scaled
 
     def decode(self, latents: Float[Tensor, "b c lh lw"]) -> Float[Tensor, "b 3 h w"]:
         """Return images of scaled `latents`, in [0, 1] up to overshoot (not clamped)."""

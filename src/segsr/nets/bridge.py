@@ -74,9 +74,7 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
         )
         return maps
 
-    def aid(
-        self, latents: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]
-    ) -> Guidance:
+    def aid(self, latents: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return I_t of the noisy image latent z_t: one (B, aid_channels, h', w') map per scale."""
         maps: Guidance = self.image_aid(latents, timesteps)
         return maps

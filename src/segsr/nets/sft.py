@@ -44,9 +44,7 @@ class SFT(nn.Module):
     def __init__(self, channels: int, guidance_channels: int, hidden: int, groups: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(groups, channels)
-        self.shared = nn.Sequential(
-            nn.Conv2d(guidance_channels, hidden, 3, padding=1), nn.ReLU()
-        )
+        self.shared = nn.Sequential(nn.Conv2d(guidance_channels, hidden, 3, padding=1), nn.ReLU())
         self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
         self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
 
@@ -80,4 +78,5 @@ class GuidedResnetBlock(nn.Module):
         h = self.conv2(self.dropout(self.nonlinearity(self.norm2(h))))
         h = self.sft(h, time.guidance[h.shape[-1]])
         skip = x if self.conv_shortcut is None else self.conv_shortcut(x)
-        return skip + h
+        output: Tensor = skip + h
+        return output

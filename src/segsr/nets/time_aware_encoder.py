@@ -1,4 +1,4 @@
-"""The half U-Net that all three controllers share: an image-like input and t to one map per scale."""
+"""The half U-Net that all controllers share: an image-like input and t to one map per scale."""
 
 from __future__ import annotations
 
@@ -35,14 +35,22 @@ class TimeEmbedding(nn.Module):
 
     def forward(self, timesteps: Int[Tensor, " b"]) -> Float[Tensor, "b c"]:
         weight = self.mlp.linear_1.weight
-        return self.mlp(self.sinusoid(timesteps).to(weight.dtype))
+        embedding: Tensor = self.mlp(self.sinusoid(timesteps).to(weight.dtype))
+        return embedding
 
 
 class EncoderLevel(nn.Module):
     """One scale: time-conditioned residual blocks, each with optional self-attention."""
 
     def __init__(
-        self, inputs: int, channels: int, time_channels: int, *, depth: int, heads: int | None, groups: int
+        self,
+        inputs: int,
+        channels: int,
+        time_channels: int,
+        *,
+        depth: int,
+        heads: int | None,
+        groups: int,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
@@ -50,7 +58,8 @@ class EncoderLevel(nn.Module):
             for i in range(depth)
         )
         self.attentions = nn.ModuleList(
-            self_attention(channels, heads=heads, groups=groups) for _ in range(depth if heads else 0)
+            self_attention(channels, heads=heads, groups=groups)
+            for _ in range(depth if heads else 0)
         )
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
@@ -152,7 +161,7 @@ class TimeAwareEncoder(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
-        """Return the maps of `x` at `timesteps`, keyed by width; the finest has the input's size."""
+        """Return the maps of `x` at `timesteps`, keyed by width; the finest is as large as `x`."""
         time = self.time(timesteps)
         features = []
         x = self.conv_in(x)

@@ -61,5 +61,5 @@ class AutoencoderTask(Task):
     def evaluate(self, batch: Batch) -> None:
         """Reconstruct the batch, measure and picture it."""
         images = self.autoencoder.decode(self.autoencoder.encode(batch["hq"])).clamp(0, 1)
-        self.metrics["reconstructed"].update(images, batch["hq"])
+        self.measure("reconstructed", images, batch["hq"])
         log_pictures(self, batch, images)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
 
 
 @runtime_checkable
@@ -33,4 +33,3 @@ class ExportWeights(Callback):
         assert isinstance(pl_module, Exportable)
         pl_module.save_pretrained(self.folder)
         rank_zero_info(f"weights: {self.folder}")
-

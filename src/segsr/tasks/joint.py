@@ -108,9 +108,7 @@ class JointSegSR(Task):
         self.log("train/image_loss", image_loss, prog_bar=True)
         self.log("train/mask_cross_entropy", cross_entropy, prog_bar=True)
         self.log("train/mask_divergence", divergence)
-        return image_loss + self.mask_weight * (
-            cross_entropy + self.segdm.kl_weight * divergence
-        )
+        return image_loss + self.mask_weight * (cross_entropy + self.segdm.kl_weight * divergence)
 
     def read_lq(self, lq: Float[Tensor, "b 3 h w"]) -> Conditions:
         """Return the conditions of both branches, computed once per image."""
@@ -245,21 +243,19 @@ class JointSegSR(Task):
         folder = find_folder(model, revision)
         bridge = load_component(folder, "bridge")
         assert isinstance(bridge, DualModalityBridge)
-        joint = cls(
-            SRDM.from_pretrained(folder), SegDM.from_pretrained(folder), bridge, **options
-        )
+        joint = cls(SRDM.from_pretrained(folder), SegDM.from_pretrained(folder), bridge, **options)
         return joint.eval()
 
     def evaluate(self, batch: Batch) -> None:
         """Restore the batch, measure it against bicubic and the prior, and picture it."""
         image, mask = self.restore_batch(batch)
         if "hq" in batch:
-            self.metrics["restored"].update(image, batch["hq"])
-            self.metrics["bicubic"].update(enlarge(batch["lq"]), batch["hq"])
+            self.measure("restored", image, batch["hq"])
+            self.measure("bicubic", enlarge(batch["lq"]), batch["hq"])
         if "mask" in batch:
             prior = self.segdm.read_lq(batch["lq"]).logits
-            self.metrics["mask"].update(mask, batch["mask"])
-            self.metrics["prior"].update(decode_mask(prior, self.segdm.factor), batch["mask"])
+            self.measure("mask", mask, batch["mask"])
+            self.measure("prior", decode_mask(prior, self.segdm.factor), batch["mask"])
         log_pictures(self, batch, image, mask)
 
     def predict_step(self, batch: Batch, batch_index: int) -> Predictions:

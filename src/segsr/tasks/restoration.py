@@ -130,9 +130,7 @@ def _as_batch(image: PIL.Image.Image | Tensor) -> Tensor:
     return image.float()[None]
 
 
-def _on_grid(
-    mask: Tensor, size: tuple[int, int], padded: torch.Size, model: JointSegSR
-) -> Tensor:
+def _on_grid(mask: Tensor, size: tuple[int, int], padded: torch.Size, model: JointSegSR) -> Tensor:
     """The mask on the latent grid of the padded image; 255 where the padding is."""
     height, width = size
     hq = (SCALE * height, SCALE * width)

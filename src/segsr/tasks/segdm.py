@@ -135,7 +135,9 @@ class SegDM(Task):
         """
         logits = logits.float()
         cross_entropy = F.cross_entropy(logits, sample.clean, reduction="none") * sample.known
-        previous = torch.where(t > 0, self.abar[(t - 1).clamp(min=0)], torch.ones_like(self.abar[t]))
+        previous = torch.where(
+            t > 0, self.abar[(t - 1).clamp(min=0)], torch.ones_like(self.abar[t])
+        )
         divergence = categorical.step_divergence(
             logits, sample.clean, sample.masks, self.abar[t], previous
         )
@@ -200,12 +202,13 @@ class SegDM(Task):
             SegSRError: If the model or a component of it cannot be had.
         """
         return cls(
-            *(load_component(model, name) for name in ("prior", "seg_denoiser")),  # type: ignore[arg-type]
+            load_component(model, "prior"),
+            load_component(model, "seg_denoiser"),
             **{**load_settings(model).get("segdm", {}), **options},
         )
 
     def evaluate(self, batch: Batch) -> None:
         """Sample the mask from seeded noise, measure and picture it."""
         *_, mask = self.sample(batch["lq"], self.evaluation_generators(batch))
-        self.metrics["mask"].update(mask, batch["mask"])
+        self.measure("mask", mask, batch["mask"])
         log_pictures(self, batch, mask=mask)

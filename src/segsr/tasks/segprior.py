@@ -37,9 +37,7 @@ class SegPriorTask(Task):
         """Return the cross-entropy at HQ size, an unknown pixel counting 0."""
         logits = self.prior(upsample_lq(batch["lq"])).logits
         logits = F.interpolate(logits.float(), scale_factor=STRIDE, mode="bilinear")
-        losses = F.cross_entropy(
-            logits, batch["mask"], ignore_index=IGNORE_INDEX, reduction="none"
-        )
+        losses = F.cross_entropy(logits, batch["mask"], ignore_index=IGNORE_INDEX, reduction="none")
         self.log("train/mask_cross_entropy", losses.mean(), prog_bar=True)
         return losses.mean()
 
@@ -50,5 +48,5 @@ class SegPriorTask(Task):
     def evaluate(self, batch: Batch) -> None:
         """Predict the batch's masks, measure and picture them."""
         mask = decode_mask(self.prior(upsample_lq(batch["lq"])).logits, STRIDE)
-        self.metrics["mask"].update(mask, batch["mask"])
+        self.measure("mask", mask, batch["mask"])
         log_pictures(self, batch, mask=mask)

@@ -122,7 +122,7 @@ class SRDM(Task):
         return lq_latents + self.residual_scale * state
 
     def noisy_latents(self, state: Tensor, lq_latents: Tensor, t: Int[Tensor, " b"]) -> Tensor:
-        """Return the image latents that a noisy `state` at `t` stands for: what the bridge reads."""
+        """Return the noisy image latents of a `state` at `t`: what the bridge reads."""
         if self.residual_scale is None:
             return state
         return self.abar[t].view(-1, 1, 1, 1).sqrt() * lq_latents + self.residual_scale * state
@@ -220,7 +220,9 @@ class SRDM(Task):
             SegSRError: If the model or a component of it cannot be had.
         """
         return cls(
-            *(load_component(model, name) for name in ("autoencoder", "controller", "denoiser")),  # type: ignore[arg-type]
+            load_component(model, "autoencoder"),
+            load_component(model, "controller"),
+            load_component(model, "denoiser"),
             load_scheduler(model),
             **{**load_settings(model).get("srdm", {}), **options},
         )
@@ -228,5 +230,5 @@ class SRDM(Task):
     def evaluate(self, batch: Batch) -> None:
         """Restore the batch from seeded noise, measure and picture it."""
         *_, restored = self.sample(batch["lq"], self.evaluation_generators(batch))
-        self.metrics["restored"].update(restored, batch["hq"])
+        self.measure("restored", restored, batch["hq"])
         log_pictures(self, batch, restored)

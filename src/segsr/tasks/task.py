@@ -61,6 +61,12 @@ class Task(LightningModule):
         """Log the metrics of the test set as `test/<what>_<metric>`."""
         self._log_metrics("test")
 
+    def measure(self, what: str, predicted: Tensor, truth: Tensor) -> None:
+        """Update one collection of `metrics`."""
+        collection = self.metrics[what]
+        assert isinstance(collection, MetricCollection)
+        collection.update(predicted, truth)
+
     def _log_metrics(self, stage: str) -> None:
         for what, collection in self.metrics.items():
             assert isinstance(collection, MetricCollection)
@@ -94,7 +100,7 @@ class Task(LightningModule):
         return [generator(self.seed, name) for name in batch["name"]]
 
     def train(self, mode: bool = True) -> Task:
-        """Set training mode, except for modules without a trainable parameter: those stay in eval."""
+        """Set training mode; modules without a trainable parameter stay in eval mode."""
         super().train(mode)
         for module in self.children():
             if not any(p.requires_grad for p in module.parameters()):
