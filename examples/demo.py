@@ -24,11 +24,11 @@ from segsr.tasks.pictures import colours, panel
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
-    parser.add_argument("--photo", help="stem of a sample photograph; the first one if not given")
+    parser.add_argument("--photo", default="friends", help="stem of a sample photograph")
     arguments = parser.parse_args()
 
     photos = {path.stem: path for path in sorted((samples_folder() / "images").glob("*.jpg"))}
-    path = photos[arguments.photo] if arguments.photo else next(iter(photos.values()))
+    path = photos[arguments.photo]
     hq = read_photo(path).image
     lq = FirstOrder()(hq[None], [generator(0, "degrade", path.name)])[0]
 

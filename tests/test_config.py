@@ -155,7 +155,7 @@ def test_an_incomplete_recipe_names_what_it_lacks(toy_conf, write):
     cfg = load_config(write("mine.yaml", "data:\n  root: ???\n  twin: ${data.root}\n"), [])
     with pytest.raises(SegSRError, match="lacks model, trainer"):
         require(cfg, "data", "model", "trainer")
-    with pytest.raises(SegSRError, match=r"leaves data\.root open: give data\.root=\.\.\."):
+    with pytest.raises(SegSRError, match=r"leaves data\.root open: give data\.root=FOLDER \(your"):
         require(cfg, "data")
     assert yaml.safe_load(resolved_yaml(cfg))["data"]["root"] == "???"
 

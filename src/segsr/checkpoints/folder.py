@@ -167,6 +167,7 @@ def save_folder(
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             stored = component if dtype is None else copy.deepcopy(component).to(dtype)
             stored.save_pretrained(temporary)
+            _forget_origin(Path(temporary, "config.json"))
             _move_files(Path(temporary), folder / name)
     if scheduler is not None:
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -178,6 +179,13 @@ def save_folder(
     partial = path.with_suffix(".partial")
     partial.write_text(text)
     partial.replace(path)
+
+
+def _forget_origin(config: Path) -> None:
+    """Drop the folder that the component was once loaded from."""
+    content = _read_json(config)
+    content.pop("_name_or_path", None)
+    config.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _move_files(source: Path, target: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal
 
 from segsr.errors import SegSRError
@@ -25,28 +25,28 @@ class BadFiles:
             raise SegSRError(f"on_error must be raise or skip, got {on_error}")
         self.on_error = on_error
         self.warned: set[str] = set()
-        self.replaced = 0
+        self.met = 0
 
-    def meet(self, complaints: Mapping[str, str]) -> None:
-        """Takes in the complaints of one batch, one sentence by file.
+    def meet(self, complaints: Sequence[tuple[str, str]]) -> None:
+        """Takes in the complaints of one batch: pairs of a path and a sentence.
 
         Raises:
             SegSRError: The first sentence, unless bad files are to be skipped.
         """
-        for file, sentence in complaints.items():
+        for file, sentence in complaints:
             if self.on_error == "raise":
                 raise SegSRError(sentence)
-            self.replaced += 1
+            self.met += 1
             if file not in self.warned:
                 self.warned.add(file)
                 log.warning("skipped: %s", sentence)
 
     def report(self) -> None:
-        """Logs how many samples were replaced since the last report, if any."""
-        if self.replaced:
+        """Logs how often bad files were met since the last report, if at all."""
+        if self.met:
             log.warning(
-                "%d samples of this epoch were replaced by others, %d files are bad so far",
-                self.replaced,
+                "bad files were met and replaced %d times in this epoch; %d files are bad so far",
+                self.met,
                 len(self.warned),
             )
-        self.replaced = 0
+        self.met = 0

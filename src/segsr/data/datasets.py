@@ -27,7 +27,7 @@ class Sample:
     Attributes:
         photo: The sample; None if there is none to be had.
         position: Its place in the training stream; None outside training.
-        complaints: One sentence for each bad file met on the way, by file name.
+        complaints: Path and one sentence for each bad file met on the way.
     """
 
     photo: Photo | None
@@ -95,21 +95,21 @@ class TrainingSet(Dataset[Sample]):
         return len(self.read.files)
 
     def __getitem__(self, position: int) -> Sample:
-        complaints: dict[str, str] = {}
+        complaints: list[tuple[str, str]] = []
         first = index_at(self.seed, position, len(self))
         for step in range(len(self) if self.skip else 1):
             index = (first + step) % len(self)
             try:
                 photo = self.read(index)
             except SegSRError as error:
-                complaints[str(self.read.files[index].image)] = str(error)
+                complaints.append((str(self.read.files[index].image), str(error)))
                 continue
             draws = generator(self.seed, "augment", position)
             photo = random_crop(
                 photo, self.crop_size, draws, min_scale=self.min_scale, flip=self.flip
             )
-            return Sample(photo, position, tuple(complaints.items()))
-        return Sample(None, position, tuple(complaints.items()))
+            return Sample(photo, position, tuple(complaints))
+        return Sample(None, position, tuple(complaints))
 
 
 class EvaluationSet(Dataset[Sample]):
@@ -145,7 +145,7 @@ def collate(samples: Sequence[Sample]) -> dict[str, Any]:
 
     `complaints` is there if any file was bad; if a sample could not be had, nothing else is.
     """
-    complaints = dict(complaint for sample in samples for complaint in sample.complaints)
+    complaints = [complaint for sample in samples for complaint in sample.complaints]
     batch: dict[str, Any] = {"complaints": complaints} if complaints else {}
     photos = [sample.photo for sample in samples if sample.photo is not None]
     if len(photos) < len(samples):

@@ -159,7 +159,7 @@ class PairDataModule(LightningDataModule):
             SegSRError: A file was bad and bad files are not to be skipped.
         """
         training = "position" in batch
-        complaints = batch.get("complaints", {})
+        complaints = batch.get("complaints", [])
         (self.bad_files if training and "hq" in batch else BadFiles()).meet(complaints)
         if training and self.trainer is not None and self.trainer.is_last_batch:
             self.bad_files.report()
