@@ -1,20 +1,20 @@
 """The numbers of the compact model's card, on held-out photographs.
 
     python benchmarks/compact_pilot.py --data DATA --st-lpips vgg_shift_tolerant.pth --out RESULTS \
-        [--model compact] [--set labelmefacade] [--seeds 3]
+        [--model compact] [--set labelmefacade] [--every 1] [--seeds 3] [--joint-only]
 
 DATA holds labelmefacade/, camvid/ and realsr/ as conf/data/*.yaml describe them. Protocol:
-LabelMeFacade's test list and every eighth frame of CamVid's test folder, centre crops of 256 px,
+LabelMeFacade's test list and CamVid's test folder (`--every 8`), centre crops of 256 px,
 degraded by `FirstOrder()` keyed by (0, file name); RealSR's own pairs, whole. Every method restores
 from the same LQ; SRDM alone and SegDM alone are the joint model with the bridge shut. PSNR and SSIM
-on Y without border crop; ST-LPIPS on sampling seed 0 (RealSR: every fourth pair); mIoU over the
-classes present. Differences are means over the sampling seeds, with 95 % intervals of a paired
+on Y without border crop; ST-LPIPS on sampling seed 0; mIoU over the classes present. Differences are means over the sampling seeds, with 95 % intervals of a paired
 bootstrap over the images.
 """
 
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,8 @@ from segsr.seeding import generator
 ALONE = {"guidance": 0.0, "exchange": False}
 
 
-def loader(data: Path, name: str):
-    """Yield the batches, of one photograph each, of a test set."""
+def loader(data: Path, name: str, every: int):
+    """Yield the batches, of one photograph each, of every `every`-th photograph of a test set."""
     sources = {
         "labelmefacade": ImageFolder(
             "labelmefacade", "images", "labels", split="test.txt", class_map=LABELMEFACADE
@@ -50,7 +50,7 @@ def loader(data: Path, name: str):
     module = cls(root=data, test=[sources[name]], eval_crop=crop, seed=0)
     module.setup("test")
     for i, batch in enumerate(module.test_dataloader()):
-        if name != "camvid" or i % 8 == 0:
+        if i % every == 0:
             yield module.on_after_batch_transfer(batch)
 
 
@@ -86,29 +86,34 @@ def miou_difference(a: np.ndarray, b: np.ndarray, resamples: int = 2000) -> tupl
     return miou(b) - miou(a), *np.quantile(differences, [0.025, 0.975])
 
 
-def measure(model: JointSegSR, data: Path, name: str, lpips: STLPIPS | None, seeds: int) -> dict:
+def measure(
+    model: JointSegSR,
+    photographs: Iterable[Batch],
+    lpips: STLPIPS | None,
+    seeds: int,
+    methods: Sequence[str],
+) -> dict:
     """Return the summary of one test set."""
     scores: dict[str, list] = defaultdict(list)
     matrices: dict[str, list] = defaultdict(list)
     names = []
     autoencoder: Autoencoder = model.srdm.autoencoder
-    for index, batch in enumerate(loader(data, name)):
+    for batch in photographs:
         names.append(batch["name"][0])
         hq = batch["hq"]
         codec = autoencoder.decode(autoencoder.encode(hq)).clamp(0, 1)
         scores["autoencoder psnr"].append(float(psnr_y(codec, hq)))
-        results = {("bicubic", 0): (enlarge(batch["lq"]), None)}
-        for seed in range(seeds):
-            results["alone", seed] = restore(model, batch, seed, **ALONE)
-            results["joint", seed] = restore(model, batch, seed)
+        results = {"bicubic": [(enlarge(batch["lq"]), None)]}
+        for method in methods:
+            options = ALONE if method == "alone" else {}
+            results[method] = [restore(model, batch, seed, **options) for seed in range(seeds)]
         if "mask" in batch:
             prior = decode_mask(model.segdm.read_lq(batch["lq"]).logits, model.segdm.factor)
             matrices["prior"].append([confusion(prior, batch["mask"])])
-        for method in ("bicubic", "alone", "joint"):
-            found = [value for (m, _), value in results.items() if m == method]
+        for method, found in results.items():
             scores[f"{method} psnr"].append([float(psnr_y(image, hq)) for image, _ in found])
             scores[f"{method} ssim"].append([float(ssim_y(image, hq)) for image, _ in found])
-            if lpips is not None and (name != "realsr" or index % 4 == 0):
+            if lpips is not None:
                 lpips.reset()
                 lpips.update(found[0][0], hq)
                 scores[f"{method} st_lpips"].append(float(lpips.compute()))
@@ -116,17 +121,17 @@ def measure(model: JointSegSR, data: Path, name: str, lpips: STLPIPS | None, see
                 matrices[method].append([confusion(mask, batch["mask"]) for _, mask in found])
     summary = {key: float(np.mean(values)) for key, values in scores.items()}
     summary["images"] = len(names)
-    psnr = {m: np.mean(scores[f"{m} psnr"], axis=1) for m in ("bicubic", "alone", "joint")}
-    summary["joint - bicubic psnr"] = list(paired_bootstrap(psnr["joint"], psnr["bicubic"]))
-    summary["joint - alone psnr"] = list(paired_bootstrap(psnr["joint"], psnr["alone"]))
-    if matrices:
-        stacked = {key: np.array(value).swapaxes(0, 1) for key, value in matrices.items()}
-        for key, value in stacked.items():
-            ious = [float(mean_iou(torch.from_numpy(m.sum(0)))) for m in value]
-            summary[f"{key} miou"] = float(np.mean(ious))
-        summary["joint - alone miou"] = miou_difference(stacked["alone"], stacked["joint"])
-        tiled = np.repeat(stacked["prior"], seeds, axis=0)
-        summary["joint - prior miou"] = miou_difference(tiled, stacked["joint"])
+    psnr = {method: np.mean(scores[f"{method} psnr"], axis=1) for method in results}
+    stacked = {key: np.array(value).swapaxes(0, 1) for key, value in matrices.items()}
+    for key, value in stacked.items():
+        ious = [float(mean_iou(torch.from_numpy(m.sum(0)))) for m in value]
+        summary[f"{key} miou"] = float(np.mean(ious))
+    for other in (method for method in results if method != "joint"):
+        summary[f"joint - {other} psnr"] = list(paired_bootstrap(psnr["joint"], psnr[other]))
+    if stacked:
+        stacked["prior"] = np.repeat(stacked["prior"], seeds, axis=0)
+        for other in (key for key in stacked if key != "joint"):
+            summary[f"joint - {other} miou"] = miou_difference(stacked[other], stacked["joint"])
     return {**summary, "names": names}
 
 
@@ -137,14 +142,18 @@ def main() -> None:
     parser.add_argument("--st-lpips", type=Path)
     parser.add_argument("--model", default="compact")
     parser.add_argument("--set", action="append", help="labelmefacade, camvid, realsr; all if none")
+    parser.add_argument("--every", type=int, default=1, help="take every N-th photograph")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--joint-only", action="store_true", help="leave out the shut bridge")
     parser.add_argument("--out", type=Path, required=True, help="folder for SET.json")
     arguments = parser.parse_args()
     model = JointSegSR.from_pretrained(arguments.model)
     lpips = STLPIPS(arguments.st_lpips) if arguments.st_lpips else None
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.set or ["labelmefacade", "camvid", "realsr"]:
-        result = measure(model, arguments.data, name, lpips, arguments.seeds)
+        photographs = loader(arguments.data, name, arguments.every)
+        methods = ("joint",) if arguments.joint_only else ("alone", "joint")
+        result = measure(model, photographs, lpips, arguments.seeds, methods)
         (arguments.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         for key, value in result.items():
             if key != "names":

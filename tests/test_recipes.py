@@ -74,9 +74,9 @@ def test_what_is_missing_is_told_with_how_to_get_it(tmp_path) -> None:
     with pytest.raises(SegSRError, match=r"weights and data.root|data.root and weights") as error:
         run.fit(load_config(Path("conf/joint.yaml"), [f"run_dir={tmp_path}"]))
     assert "conf/srdm.yaml" in str(error.value)
-    with pytest.raises(SegSRError, match="no model 'W': give a folder"):
+    with pytest.raises(SegSRError, match=r"no model 'W': give a folder"):
         run.fit(recipe("joint", f"run_dir={tmp_path}", "trainer=cpu"))
-    with pytest.raises(SegSRError, match="Stable Diffusion 2.1"):
+    with pytest.raises(SegSRError, match=r"Stable Diffusion 2.1"):
         run.fit(recipe("srdm", f"run_dir={tmp_path}", "trainer=cpu"))
 
 
