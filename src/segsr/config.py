@@ -256,17 +256,28 @@ def _constructors(node: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _parameters(target: str) -> set[str] | None:
-    """The names of the arguments `target` takes; None if it takes any."""
+    """The names of the arguments `target` takes; None if it takes any.
+
+    Where a class hands `**options` on, the arguments of the classes it inherits from count too.
+    """
     constructor: Any = pydoc.locate(target)
     if constructor is None:
         raise SegSRError(f"no {target}: a _target_ is the full name of a class or function")
-    try:
-        parameters = inspect.signature(constructor).parameters
-    except (TypeError, ValueError):  # written in C
-        return None
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return None
-    return set(parameters)
+    names: set[str] = set()
+    for part in constructor.__mro__ if inspect.isclass(constructor) else (constructor,):
+        try:
+            parameters = inspect.signature(part).parameters
+        except (TypeError, ValueError):  # written in C
+            return None
+        kinds = inspect.Parameter
+        names |= {
+            name
+            for name, parameter in parameters.items()
+            if parameter.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL)
+        }
+        if not any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters.values()):
+            return names
+    return None
 
 
 def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

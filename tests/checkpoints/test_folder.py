@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import tiny
 from segsr import JointSegSR, SegSRPipeline
@@ -102,3 +103,12 @@ def test_weights_that_do_not_fit_are_refused(folder) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), "guidance_channels": 16}))
     with pytest.raises(SegSRError, match="cannot be read"):
         load_component(folder, "controller")
+
+
+def test_weights_with_a_key_missing_are_refused(folder) -> None:
+    path = folder / "bridge" / "diffusion_pytorch_model.safetensors"
+    state = load_file(path)
+    del state["class_embedding.weight"]
+    save_file(state, path, metadata={"format": "pt"})
+    with pytest.raises(SegSRError, match=r"class_embedding\.weight"):
+        load_component(folder, "bridge")

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from segsr.diffusion import categorical
-from segsr.diffusion.schedules import cosine_abar, linear_abar
+from segsr.diffusion.schedules import cosine_abar, linear_abar, mask_abar
+from segsr.errors import SegSRError
 from segsr.seeding import generator
 
 FIXTURE = load_file(Path(__file__).parents[1] / "fixtures" / "categorical.safetensors")
@@ -131,3 +132,9 @@ def test_the_gradient_of_the_divergence_is_finite_at_the_extremes() -> None:
         )
         (gradient,) = torch.autograd.grad(divergence.sum(), logits)
         assert gradient.isfinite().all()
+
+
+def test_a_misspelt_schedule_is_refused() -> None:
+    assert torch.equal(mask_abar("cosine"), cosine_abar())
+    with pytest.raises(SegSRError, match=r"'cosin'.*linear, cosine"):
+        mask_abar("cosin")

@@ -136,3 +136,9 @@ def test_an_unknown_model_is_one_line(tmp_path, capsys) -> None:
     photo = save(tmp_path / "photo.png")
     assert main(["upscale", str(photo), "-o", str(tmp_path / "o"), "--model", "nothing"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_mask_that_is_not_there_is_told_before_the_work(model, tmp_path) -> None:
+    photo = save(tmp_path / "photo.png")
+    with pytest.raises(SegSRError, match="no mask"):
+        upscale_files([photo], tmp_path / "out", model=model, mask=tmp_path / "nowhere.png")

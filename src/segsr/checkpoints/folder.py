@@ -104,11 +104,21 @@ def load_component(folder: str | Path, component: str) -> ModelMixin:
             f" {component} must be one of {', '.join(classes)}."
         )
     try:
-        model: ModelMixin = cls.from_pretrained(
-            str(path), use_safetensors=True, torch_dtype=torch.float32, low_cpu_mem_usage=False
+        model, report = cls.from_pretrained(
+            str(path),
+            use_safetensors=True,
+            torch_dtype=torch.float32,
+            low_cpu_mem_usage=False,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise SegSRError(f"the weights in {path} cannot be read ({error}).") from error
+    foreign = [*report["missing_keys"], *report["unexpected_keys"]]
+    if foreign:
+        raise SegSRError(
+            f"the weights in {path} lack or exceed what its config.json describes, first at"
+            f" {foreign[0]}: the folder is damaged, get it anew."
+        )
     return model
 
 

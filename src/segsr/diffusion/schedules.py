@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segsr.errors import SegSRError
+
 TIMESTEPS = 1000
 """Steps of the shared clock, Stable Diffusion's."""
 
@@ -34,6 +36,20 @@ def cosine_abar(
     cosine = torch.cos((x / timesteps + offset) / (1 + offset) * math.pi / 2) ** 2
     alphas = (cosine[1:] / cosine[:-1]).clamp(smallest_step, 1.0)
     return alphas.sqrt().cumprod(0)
+
+
+def mask_abar(schedule: str) -> Float[Tensor, " t"]:
+    """The kept share on the categorical schedule called `linear` or `cosine`.
+
+    Raises:
+        SegSRError: For any other name.
+    """
+    schedules = {"linear": linear_abar, "cosine": cosine_abar}
+    if schedule not in schedules:
+        raise SegSRError(
+            f"mask_schedule is {schedule!r}, but must be one of {', '.join(schedules)}."
+        )
+    return schedules[schedule]()
 
 
 def sigmas(abar: Float[Tensor, " t"]) -> Float[Tensor, " t"]:

@@ -82,6 +82,8 @@ def upscale_files(
         raise SegSRError(
             f"one mask, {mask}, was given for {len(photos)} photographs: give a folder of masks."
         )
+    if mask is not None and not mask.exists():
+        raise SegSRError(f"no mask {mask}: give a PNG, or a folder of PNGs.")
     network = JointSegSR.from_pretrained(model).to(find_device(device))
     steps = steps or network.srdm.steps
     summary = Summary()
@@ -165,8 +167,6 @@ def read_mask(path: Path) -> Tensor:
 def _mask_of(photo: Path, mask: Path | None) -> Path | None:
     if mask is None or mask.is_file():
         return mask
-    if not mask.is_dir():
-        raise SegSRError(f"no mask {mask}: give a PNG, or a folder of PNGs.")
     candidate = mask / f"{photo.stem}.png"
     return candidate if candidate.exists() else None
 

@@ -13,6 +13,8 @@ from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+STRIDE = 4
+"""Pixels per cell of SegFormer's fused feature and logits."""
 
 
 class Prior(NamedTuple):

@@ -37,14 +37,14 @@ class AutoencoderTask(Task):
         self.basis_batches = basis_batches
         self.metrics["reconstructed"] = restoration_metrics()
 
-    def on_fit_start(self) -> None:
-        """Enter training mode and compute the basis, unless a run is being resumed."""
-        super().on_fit_start()
+    def on_train_start(self) -> None:
+        """Compute the basis, from rank zero's batches, unless a run is being resumed."""
         if self.global_step > 0:
             return
         loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
         batches = (batch for _, batch in zip(range(self.basis_batches), loader, strict=False))
         images = torch.cat([batch["hq"].float() / 255 for batch in batches])
+        images = self.trainer.strategy.broadcast(images)
         self.codec.fit(images.to(self.device) * 2 - 1)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:

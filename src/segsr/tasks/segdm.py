@@ -15,11 +15,11 @@ from segsr.batch import IGNORE_INDEX, Batch
 from segsr.checkpoints.folder import load_component, load_settings, save_folder
 from segsr.diffusion import categorical
 from segsr.diffusion.joint_sampler import mask_step
-from segsr.diffusion.schedules import cosine_abar, linear_abar, trailing_timesteps
+from segsr.diffusion.schedules import mask_abar, trailing_timesteps
 from segsr.metrics.segmentation import segmentation_metrics
 from segsr.nets.resize_codec import decode_mask, encode_mask, upsample_lq
 from segsr.nets.seg_denoiser import SegDenoiser
-from segsr.nets.seg_prior import Prior, SegPrior
+from segsr.nets.seg_prior import STRIDE, Prior, SegPrior
 from segsr.nets.time_aware_encoder import Guidance, as_timesteps
 from segsr.tasks.pictures import log_pictures
 from segsr.tasks.task import Task, draw_keep, draw_timesteps
@@ -75,8 +75,7 @@ class SegDM(Task):
         self.first_prediction = first_prediction
         self.steps = steps
         self.mask_schedule = mask_schedule
-        abar = linear_abar() if mask_schedule == "linear" else cosine_abar()
-        self.register_buffer("abar", abar.float(), persistent=False)
+        self.register_buffer("abar", mask_abar(mask_schedule).float(), persistent=False)
         self.metrics["mask"] = segmentation_metrics(self.num_classes)
 
     @property
@@ -88,7 +87,7 @@ class SegDM(Task):
         """Return F_lq and the first mask's logits, both on the latent grid."""
         with torch.no_grad():
             features, logits = self.prior(upsample_lq(lq))
-            size = [side * 4 // self.factor for side in features.shape[-2:]]
+            size = [side * STRIDE // self.factor for side in features.shape[-2:]]
             if list(features.shape[-2:]) != size:
                 features, logits = (
                     F.interpolate(x, size, mode="bilinear") for x in (features, logits)

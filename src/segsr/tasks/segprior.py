@@ -12,12 +12,9 @@ from segsr.batch import IGNORE_INDEX, Batch
 from segsr.checkpoints.folder import save_folder
 from segsr.metrics.segmentation import segmentation_metrics
 from segsr.nets.resize_codec import decode_mask, upsample_lq
-from segsr.nets.seg_prior import SegPrior
+from segsr.nets.seg_prior import STRIDE, SegPrior
 from segsr.tasks.pictures import log_pictures
 from segsr.tasks.task import Task
-
-STRIDE = 4
-"""Pixels per cell of SegFormer's output."""
 
 
 class SegPriorTask(Task):

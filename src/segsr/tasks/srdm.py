@@ -102,12 +102,10 @@ class SRDM(Task):
         """What both sides of an HQ image must be multiples of."""
         return int(self.autoencoder.factor * 2 ** (len(self.controller.config.channels) - 1))
 
-    def encode_lq(
-        self, lq: Float[Tensor, "b 3 h w"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, "b c gh gw"]:
+    def encode_lq(self, lq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c gh gw"]:
         """Return the latents of the bicubically enlarged LQ image."""
         with torch.no_grad():
-            return self.autoencoder.encode(upsample_lq(lq), generator)
+            return self.autoencoder.encode(upsample_lq(lq))
 
     def to_state(self, latents: Tensor, lq_latents: Tensor) -> Tensor:
         """Return the diffused state of image `latents`."""
