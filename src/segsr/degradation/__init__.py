@@ -1,5 +1,26 @@
 """HQ -> LQ: synthetic degradation of image batches, on any device."""
 
-from segsr.degradation.pipeline import Bicubic, Degradation, FirstOrder
+from segsr.degradation.pipeline import Degradation, Pipeline
+from segsr.degradation.stages import (
+    Blur,
+    EitherOrder,
+    Jpeg,
+    Noise,
+    Resize,
+    Shrink,
+    SincFilter,
+    Stage,
+)
 
-__all__ = ["Bicubic", "Degradation", "FirstOrder"]
+__all__ = [
+    "Blur",
+    "Degradation",
+    "EitherOrder",
+    "Jpeg",
+    "Noise",
+    "Pipeline",
+    "Resize",
+    "Shrink",
+    "SincFilter",
+    "Stage",
+]

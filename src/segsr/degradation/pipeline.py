@@ -1,151 +1,146 @@
-"""Degradation recipes: which steps, in which order, with parameters drawn from which ranges."""
+"""A degradation recipe: stages in order, and what becomes of the ground truth before them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from segsr.batch import SCALE
-from segsr.degradation.kernels import gaussian_kernels
-from segsr.degradation.ops import ResizeMode, add_gaussian_noise, blur, jpeg, quantise, resize
+from segsr.degradation import draws, ops
+from segsr.degradation.draws import Number
+from segsr.degradation.stages import Params, Shrink, Stage, apply_all
 from segsr.errors import SegSRError
 
-Range = Sequence[float | int]
-"""Lowest and highest value of a uniform draw."""
+Generators = Sequence[torch.Generator]
 
 
-Degradation = Callable[[Tensor, Sequence[torch.Generator]], Tensor]
-"""HQ (B, 3, H, W) and a CPU generator per image to LQ (B, 3, H / SCALE, W / SCALE), in [0, 1].
+class Degradation(Protocol):
+    """HQ images to (HQ, LQ) pairs; the HQ of a pair may have been sharpened on the way.
 
-All that is random in a sample comes from its own generator.
-"""
-
-
-@dataclass(frozen=True)
-class FirstOrder:
-    """Blur, resize, noise, JPEG: once each. The defaults are StableSR's mild ranges.
-
-    Args:
-        blur_sigma: Standard deviation of the Gaussian blur, in HQ pixels.
-        isotropic_prob: Probability that the blur is round; else it has two sigmas and an angle.
-        kernel_size: Odd side of the blur kernel; 11 holds 3.6 sigmas of the widest default blur.
-        resize_modes: Resizing to 1/4 is by one of these, equally likely.
-        noise_sigma: Standard deviation of the noise, in units of the range [0, 1].
-        grey_prob: Probability that the noise is grey.
-        jpeg_quality: From 1 (worst) to 100.
-
-    Raises:
-        SegSRError: A range or a size that makes no sense.
+    HQ is (B, C, H, W), with a CPU generator per image, and LQ (B, C, H / SCALE, W / SCALE), both
+    in [0, 1]. All that is random in a sample comes from its own generator.
     """
 
-    blur_sigma: Range = (0.2, 1.5)
-    isotropic_prob: float | int = 0.6
-    kernel_size: int = 11
-    resize_modes: Sequence[ResizeMode] = ("area", "bilinear", "bicubic")
-    noise_sigma: Range = (1 / 255, 15 / 255)
-    grey_prob: float | int = 0.4
-    jpeg_quality: Range = (60, 95)
+    def __call__(self, hq: Tensor, generators: Generators, /) -> tuple[Tensor, Tensor]: ...
 
-    def __post_init__(self) -> None:
-        _check_range("blur_sigma", self.blur_sigma, 1e-3, math.inf)
-        _check_range("noise_sigma", self.noise_sigma, 0, 1)
-        _check_range("jpeg_quality", self.jpeg_quality, 1, 100)
-        if self.kernel_size % 2 == 0 or self.kernel_size < 1:
-            raise SegSRError(
-                f"kernel_size must be odd, got {self.kernel_size}: take {self.kernel_size + 1}"
-            )
-        if unknown := set(self.resize_modes) - set(get_args(ResizeMode)):
-            raise SegSRError(
-                f"resize_modes must be among {', '.join(get_args(ResizeMode))}, got "
-                f"{', '.join(sorted(unknown))}: correct the name"
-            )
-        if not self.resize_modes:
-            raise SegSRError("resize_modes is empty: name at least one, such as area")
 
-    @torch.no_grad()
-    def __call__(
-        self, hq: Float[Tensor, "b 3 h w"], generators: Sequence[torch.Generator]
-    ) -> Float[Tensor, "b 3 h/4 w/4"]:
-        """LQ images, multiples of 1/255 in [0, 1]: blur, resize, noise, JPEG, rounding.
-
-        Args:
-            hq: HQ images in [0, 1]; height and width multiples of 4.
-            generators: One CPU generator per image.
-
-        Raises:
-            SegSRError: If a side is no multiple of 4.
-        """
-        size = lq_size(hq)
-        drawn, modes = zip(*(self._draw(g) for g in generators), strict=True)
-        sigma_x, sigma_y, theta, noise, grey, quality = torch.tensor(drawn).unbind(1)
-        x = hq.float()
-        x = blur(x, gaussian_kernels(sigma_x, sigma_y, theta, self.kernel_size).to(x))
-        x = resize(x, size, modes)
-        x = add_gaussian_noise(x, noise, grey.bool(), generators)
-        x = jpeg(x.clamp(0, 1), quality)
-        return quantise(x)
-
-    def _draw(self, generator: torch.Generator) -> tuple[list[float], ResizeMode]:
-        """sigma_x, sigma_y, theta, noise sigma, grey or not, JPEG quality; and the resize mode."""
-        u = torch.rand(8, generator=generator).tolist()
-        sigma_x = _between(self.blur_sigma, u[0])
-        sigma_y = _between(self.blur_sigma, u[1])
-        isotropic = u[2] < self.isotropic_prob
-        parameters = [
-            sigma_x,
-            sigma_x if isotropic else sigma_y,
-            math.pi * u[3],
-            _between(self.noise_sigma, u[4]),
-            float(u[5] < self.grey_prob),
-            _between(self.jpeg_quality, u[6]),
-        ]
-        return parameters, self.resize_modes[int(u[7] * len(self.resize_modes))]
+BICUBIC: Mapping[str, Stage] = {"shrink": Shrink(("bicubic",), antialias=True)}
+"""Antialiased bicubic shrinking alone."""
 
 
 @dataclass(frozen=True)
-class Bicubic:
-    """Bicubic shrinking with antialiasing, and nothing else: the classical SR setting."""
+class Pipeline:
+    """Stages that take HQ images to LQ ones, each sample with parameters of its own.
 
-    @torch.no_grad()
+    Nothing is drawn for a whole batch. Where samples differ in size, from the first random resize
+    to the last, those that happen to agree go through an operation together.
+
+    Args:
+        stages: By name, in order; the last resize must be to the LQ size (`Shrink`).
+        sharpen_hq: Sharpen the HQ image first: the pair's HQ is the sharpened one, and LQ is made
+            of it (Real-ESRGAN).
+        clean_prob: Probability that a sample is spared: antialiased bicubic shrinking alone
+            (StableSR's `no_degradation_prob`).
+        round_lq: Round LQ to multiples of 1/255, as a file holds it (Real-ESRGAN; StableSR and
+            SeeSR do not in training).
+
+    Raises:
+        SegSRError: `clean_prob` is no probability.
+    """
+
+    stages: Mapping[str, Stage] = field(default_factory=lambda: BICUBIC)
+    sharpen_hq: bool = False
+    clean_prob: Number = 0
+    round_lq: bool = True
+
+    def __post_init__(self) -> None:
+        draws.check_probability(clean_prob=self.clean_prob)
+
+    @overload
     def __call__(
-        self, hq: Float[Tensor, "b 3 h w"], generators: Sequence[torch.Generator]
-    ) -> Float[Tensor, "b 3 h/4 w/4"]:
-        """LQ images, multiples of 1/255 in [0, 1]; the generators are not used.
+        self, hq: Tensor, generators: Generators, *, return_params: Literal[False] = ...
+    ) -> tuple[Tensor, Tensor]: ...
+
+    @overload
+    def __call__(
+        self, hq: Tensor, generators: Generators, *, return_params: Literal[True]
+    ) -> tuple[Tensor, Tensor, list[Params]]: ...
+
+    def __call__(
+        self, hq: Tensor, generators: Generators, *, return_params: bool = False
+    ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, list[Params]]:
+        """(HQ, LQ), or (HQ, LQ, the drawn parameters per sample); see `apply`.
+
+        Args:
+            hq: HQ images (B, C, H, W) in [0, 1], on any device.
+            generators: One CPU generator per image.
+            return_params: Also return what was drawn, with which `apply` repeats the pair.
 
         Raises:
-            SegSRError: If a side is no multiple of 4.
+            SegSRError: Images that cannot be degraded.
         """
-        return quantise(resize(hq.float(), lq_size(hq), ["bicubic"] * len(hq)))
+        params = [self.draw(generator) for generator in generators]
+        hq, lq = self.apply(hq, params)
+        return (hq, lq, params) if return_params else (hq, lq)
+
+    def draw(self, generator: torch.Generator) -> Params:
+        """One sample's parameters by stage: numbers and words, fit for JSON."""
+        clean = draws.chance(self.clean_prob, generator)
+        stages = BICUBIC if clean else self.stages
+        return {"clean": clean} | {name: stage.draw(generator) for name, stage in stages.items()}
+
+    @torch.no_grad()
+    def apply(
+        self, hq: Float[Tensor, "b c h w"], params: Sequence[Params]
+    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h/4 w/4"]]:
+        """(HQ, LQ) by given parameters, computed in float32 and of the type of `hq`.
+
+        The same whenever it is called on a device; devices differ in their noise.
+
+        Args:
+            hq: HQ images in [0, 1], grey or RGB, on any device; sides multiples of SCALE.
+            params: What `draw` returned, one per image.
+
+        Raises:
+            SegSRError: Images that cannot be degraded, or stages that do not end at the LQ size.
+        """
+        size = lq_size(hq)
+        sharp = ops.sharpen(hq.float()) if self.sharpen_hq else hq.float()
+        lq = list(sharp)
+        for clean, stages in ((False, self.stages), (True, BICUBIC)):
+            chosen = [i for i, drawn in enumerate(params) if drawn["clean"] == clean]
+            degraded = apply_all(stages, [lq[i] for i in chosen], [params[i] for i in chosen], size)
+            for i, image in zip(chosen, degraded, strict=True):
+                lq[i] = image
+        if any(image.shape[-2:] != size for image in lq):
+            raise SegSRError(
+                "the stages of a degradation must end at the LQ size: make Shrink the last resize"
+            )
+        result = torch.stack(lq)
+        result = ops.quantise(result) if self.round_lq else result.clamp(0, 1)
+        return sharp.to(hq.dtype), result.to(hq.dtype)
 
 
-def lq_size(hq: Float[Tensor, "b c h w"]) -> tuple[int, int]:
+def lq_size(hq: Tensor) -> tuple[int, int]:
     """Height and width of the LQ images.
 
     Raises:
-        SegSRError: If a side is no multiple of SCALE.
+        SegSRError: If `hq` is no batch of grey or RGB images, or a side is no multiple of SCALE.
     """
+    if hq.ndim != 4 or hq.shape[1] not in (1, 3) or not hq.is_floating_point():
+        raise SegSRError(
+            f"HQ must be float images (B, 1 or 3, H, W) in [0, 1], got {hq.dtype} of shape "
+            f"{tuple(hq.shape)}: convert them"
+        )
     height, width = hq.shape[-2:]
-    if height % SCALE or width % SCALE:
+    if not height or not width or height % SCALE or width % SCALE:
         raise SegSRError(
             f"HQ size must be a multiple of {SCALE}, got {height}x{width}: "
             f"crop to {height - height % SCALE}x{width - width % SCALE}"
         )
     return height // SCALE, width // SCALE
-
-
-def _between(bounds: Range, u: float) -> float:
-    low, high = bounds
-    return float(low + (high - low) * u)
-
-
-def _check_range(name: str, bounds: Range, lowest: float | int, highest: float | int) -> None:
-    if len(bounds) != 2 or not lowest <= bounds[0] <= bounds[1] <= highest:
-        raise SegSRError(
-            f"{name} must be two rising numbers from {lowest} to {highest}, got {list(bounds)}"
-        )
