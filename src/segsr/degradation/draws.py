@@ -32,7 +32,7 @@ def pick(options: Sequence[T], generator: torch.Generator) -> T:
     return options[int(_unit(generator) * len(options))]
 
 
-def weighted(options: Mapping[str, Number], generator: torch.Generator) -> str:
+def weighted(options: Mapping[T, Number], generator: torch.Generator) -> T:
     """One of the keys, each as likely as its weight."""
     weights = torch.tensor([float(weight) for weight in options.values()], dtype=torch.float64)
     return list(options)[int(torch.multinomial(weights, 1, generator=generator))]

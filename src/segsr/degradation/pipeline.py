@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, overload
+from typing import Literal, Protocol, TypeVar, overload, runtime_checkable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from segsr.batch import SCALE
@@ -17,8 +17,11 @@ from segsr.degradation.stages import Params, Shrink, Stage, apply_all
 from segsr.errors import SegSRError
 
 Generators = Sequence[torch.Generator]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
+@runtime_checkable
 class Degradation(Protocol):
     """HQ images to (HQ, LQ) pairs; the HQ of a pair may have been sharpened on the way.
 
@@ -94,27 +97,40 @@ class Pipeline:
         stages = BICUBIC if clean else self.stages
         return {"clean": clean} | {name: stage.draw(generator) for name, stage in stages.items()}
 
-    @torch.no_grad()
-    def apply(
-        self, hq: Float[Tensor, "b c h w"], params: Sequence[Params]
-    ) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h/4 w/4"]]:
+    def apply(self, hq: Tensor, params: Sequence[Params]) -> tuple[Tensor, Tensor]:
         """(HQ, LQ) by given parameters, computed in float32 and of the type of `hq`.
 
-        The same whenever it is called on a device; devices differ in their noise.
+        The same whenever it is called on a device, in whatever batch; devices differ in their
+        noise. On a CPU every core takes one sample at a time, whose intermediate results stay in
+        its cache; elsewhere samples of one size go through an operation together.
 
         Args:
-            hq: HQ images in [0, 1], grey or RGB, on any device; sides multiples of SCALE.
+            hq: HQ images (B, C, H, W) in [0, 1], grey or RGB, on any device; sides multiples of
+                SCALE.
             params: What `draw` returned, one per image.
 
         Raises:
             SegSRError: Images that cannot be degraded, or stages that do not end at the LQ size.
         """
         size = lq_size(hq)
+        if hq.device.type != "cpu":
+            return self._apply(hq, params, size)
+        pairs = on_all_cores(
+            lambda i: self._apply(hq[i : i + 1], params[i : i + 1], size), range(len(hq))
+        )
+        sharp, lq = zip(*pairs, strict=True)
+        return torch.cat(sharp), torch.cat(lq)
+
+    @torch.no_grad()
+    def _apply(
+        self, hq: Tensor, params: Sequence[Params], size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         sharp = ops.sharpen(hq.float()) if self.sharpen_hq else hq.float()
         lq = list(sharp)
         for clean, stages in ((False, self.stages), (True, BICUBIC)):
             chosen = [i for i, drawn in enumerate(params) if drawn["clean"] == clean]
-            degraded = apply_all(stages, [lq[i] for i in chosen], [params[i] for i in chosen], size)
+            drawn = [params[i] for i in chosen]
+            degraded = apply_all(stages, [lq[i] for i in chosen], drawn, size)
             for i, image in zip(chosen, degraded, strict=True):
                 lq[i] = image
         if any(image.shape[-2:] != size for image in lq):
@@ -124,6 +140,17 @@ class Pipeline:
         result = torch.stack(lq)
         result = ops.quantise(result) if self.round_lq else result.clamp(0, 1)
         return sharp.to(hq.dtype), result.to(hq.dtype)
+
+
+def on_all_cores(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """The results of `work`, in order: as many items at a time as torch has threads, one each."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        results = list(pool.map(work, items))
+    torch.set_num_threads(threads)  # the pool's setting is also that of threads yet to come
+    return results
 
 
 def lq_size(hq: Tensor) -> tuple[int, int]:

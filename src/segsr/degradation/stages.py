@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from segsr.degradation import draws, kernels, noise, ops
 from segsr.degradation.draws import Number, Range
+from segsr.degradation.jpeg import jpeg
 from segsr.degradation.ops import ResizeMode
 from segsr.errors import SegSRError
 
@@ -34,6 +35,7 @@ ODD_SIZES = (7, 9, 11, 13, 15, 17, 19, 21)
 """Kernel sizes of Real-ESRGAN, equally likely."""
 
 
+@runtime_checkable
 class Stage(Protocol):
     """One step of a recipe."""
 
@@ -75,7 +77,7 @@ class Blur:
     """
 
     sigma: Range
-    shapes: Mapping[KernelShape, Number] = field(default_factory=lambda: {"isotropic": 1})
+    shapes: Mapping[str, Number] = field(default_factory=lambda: {"isotropic": 1})
     generalised_beta: Range = (0.5, 4)
     plateau_beta: Range = (1, 2)
     sinc_prob: Number = 0
@@ -165,7 +167,7 @@ class Resize:
         down_prob: Probability of shrinking; else the factor is 1.
         of: What the factor refers to: the "image" as it comes, or the size of the "lq" image in
             the end (Real-ESRGAN's second order).
-        modes: Equally likely.
+        modes: Equally likely; see `ops.ResizeMode`.
         antialias: See `ops.resize`.
 
     Raises:
@@ -175,8 +177,8 @@ class Resize:
     scale: Range
     up_prob: Number
     down_prob: Number
-    of: Literal["image", "lq"] = "image"
-    modes: Sequence[ResizeMode] = ("area", "bilinear", "bicubic")
+    of: str = "image"
+    modes: Sequence[str] = ("area", "bilinear", "bicubic")
     antialias: bool = False
 
     def __post_init__(self) -> None:
@@ -226,14 +228,14 @@ class Shrink:
     """Resize to the LQ size, in a random mode.
 
     Args:
-        modes: Equally likely.
+        modes: Equally likely; see `ops.ResizeMode`.
         antialias: See `ops.resize`.
 
     Raises:
         SegSRError: An unknown mode.
     """
 
-    modes: Sequence[ResizeMode] = ("area", "bilinear", "bicubic")
+    modes: Sequence[str] = ("area", "bilinear", "bicubic")
     antialias: bool = False
 
     def __post_init__(self) -> None:
@@ -325,8 +327,8 @@ class Jpeg:
         """Each image compressed with its own quality."""
         result = list(images)
         for group in _by_size(images):
-            quality = torch.tensor([params[i]["quality"] for i in group])
-            compressed = ops.quantise(ops.jpeg(torch.stack([images[i] for i in group]), quality))
+            quality = torch.tensor([float(params[i]["quality"]) for i in group])
+            compressed = ops.quantise(jpeg(torch.stack([images[i] for i in group]), quality))
             for i, image in zip(group, compressed, strict=True):
                 result[i] = image
         return result

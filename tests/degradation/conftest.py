@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from segsr.config import build, load_config
+from segsr.samples import samples_folder
+
+
+@pytest.fixture(scope="session")
+def photos():
+    """Three real photographs, (1, 3, H, W) each, of sizes that are no multiples of 16."""
+    names = ("astronaut", "friends", "picos")
+    opened = [Image.open(samples_folder() / "images" / f"{name}.jpg") for name in names]
+    return [
+        torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None, :, :397, :501] / 255
+        for image in opened
+    ]
+
+
+@pytest.fixture(scope="session")
+def recipe():
+    """Builds a packaged degradation by name."""
+    return lambda name, *more: build(
+        load_config(None, [f"degradation={name}", *more], default="compact").degradation
+    )
