@@ -3,10 +3,10 @@
     pip install opencv-python-headless scipy
     python benchmarks/degradation.py PHOTOS [--count 64] [--batch 8] [--threads 1 2]
 
-Both degrade the same centre crops with the same drawn parameters (conf/degradation/real_esrgan.yaml)
-in one process, in turns, on the same cores. The loop is what public training code does to one image
-at a time: kernels by numpy, filtering, resizing and JPEG by OpenCV, noise by numpy.random. Prints
-images per second, their ratio, and each stage's share of the time.
+Both degrade the same centre crops with the same drawn parameters (the recipe of
+conf/degradation/real_esrgan.yaml) in one process, in turns, on the same cores. The loop is what
+public training code does to one image at a time: kernels by numpy, filtering, resizing and JPEG by
+OpenCV, noise by numpy.random. Prints images per second, their ratio, and what each stage takes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import torch
 
 from segsr import JointSegSR
 from segsr.classes import PALETTE
-from segsr.degradation import FirstOrder
+from segsr.config import build, load_config
 from segsr.inference.image_files import read_photo, write_mask, write_photo
 from segsr.metrics.restoration import psnr_y
 from segsr.nets.resize_codec import enlarge
@@ -30,7 +30,8 @@ def main() -> None:
     photos = {path.stem: path for path in sorted((samples_folder() / "images").glob("*.jpg"))}
     path = photos[arguments.photo]
     hq = read_photo(path).image
-    lq = FirstOrder()(hq[None], [generator(0, "degrade", path.name)])[0]
+    degradation = build(load_config(None, ["degradation=first_order"]).degradation)
+    lq = degradation(hq[None], [generator(0, "degrade", path.name)])[1][0]
 
     model = JointSegSR.from_pretrained("compact")
     begin = time.perf_counter()

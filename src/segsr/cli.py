@@ -92,6 +92,27 @@ def upscale(arguments: argparse.Namespace) -> int:
     return 1 if summary.failed else 0
 
 
+def degrade(arguments: argparse.Namespace) -> int:
+    """Makes pairs of a folder of photographs; status 1 if any of them failed."""
+    from segsr.config import build, load_config, require, resolved_yaml
+    from segsr.data.degrade_folder import degrade_folder
+    from segsr.data.image_folder import find_images
+
+    cfg = load_config(arguments.config, arguments.overrides, default="degrade")
+    if arguments.print_config:
+        print(resolved_yaml(cfg), end="")
+        return 0
+    require(cfg, "pairs")
+    summary = degrade_folder(
+        find_images(arguments.photos),
+        arguments.output,
+        build(cfg.pairs),
+        recipe=resolved_yaml(cfg),
+        workers=arguments.workers,
+    )
+    return 1 if summary.errors else 0
+
+
 def _with_recipe(act: Callable[[DictConfig], None]) -> Callable[[argparse.Namespace], int]:
     """The verb that loads the recipe its arguments ask for and acts on it, or only prints it."""
 
@@ -109,13 +130,25 @@ def _with_recipe(act: Callable[[DictConfig], None]) -> Callable[[argparse.Namesp
 
 
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
+    _config_arguments(
+        parser,
+        example="conf/joint.yaml",
+        default="conf/compact.yaml",
+        overrides="trainer.max_steps=20, data=camvid, +new.key=1, ~key; resume with "
+        "run_dir=FOLDER ckpt_path=last",
+    )
+
+
+def _config_arguments(
+    parser: argparse.ArgumentParser, *, example: str, default: str, overrides: str
+) -> None:
     parser.add_argument(
         "-c",
         "--config",
         type=Path,
         metavar="FILE",
-        help="recipe: a YAML file anywhere, or a packaged one such as conf/joint.yaml "
-        "(default: conf/compact.yaml)",
+        help=f"recipe: a YAML file anywhere, or a packaged one such as {example} "
+        f"(default: {default})",
     )
     parser.add_argument(
         "--print-config", action="store_true", help="print the resolved recipe and stop"
@@ -124,8 +157,7 @@ def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="change the recipe, in hydra's grammar: trainer.max_steps=20, data=camvid, "
-        "+new.key=1, ~key; resume with run_dir=FOLDER ckpt_path=last",
+        help=f"change the recipe, in hydra's grammar: {overrides}",
     )
 
 
@@ -143,10 +175,24 @@ def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
 
 
+def _degrade_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("photos", type=Path, metavar="HQ_FOLDER", help="folder of photographs")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the pairs")
+    add("--workers", type=_positive, default=1, metavar="N", help="processes, one core each")
+    _config_arguments(
+        parser,
+        example="conf/paper_testset.yaml",
+        default="conf/degrade.yaml",
+        overrides="seed=1, degradation=mild, pairs.crop=512",
+    )
+
+
 VERBS: Mapping[str, Verb] = {
     "fit": Verb("train a model", _recipe_arguments, _with_recipe(fit)),
     "test": Verb("print a table of a model's metrics", _recipe_arguments, _with_recipe(test)),
     "predict": Verb("run a model over a data set", _recipe_arguments, _with_recipe(predict)),
+    "degrade": Verb("make pairs of a folder of photographs", _degrade_arguments, degrade),
     "upscale": Verb("restore photographs at four times their size", _upscale_arguments, upscale),
 }
 

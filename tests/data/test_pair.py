@@ -11,10 +11,13 @@ from PIL import Image
 from segsr.batch import IGNORE_INDEX
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.data.sampler import index_at
-from segsr.degradation import Bicubic, FirstOrder
+from segsr.degradation import Jpeg, Noise, Pipeline, Shrink
 from segsr.errors import SegSRError
 from segsr.seeding import generator
 
+NOISY = Pipeline(
+    {"shrink": Shrink(), "noise": Noise((5, 30)), "jpeg": Jpeg((30, 90))}, sharpen_hq=True
+)
 MASKED = ImageFolder(images="images", masks="labels", class_map={0: 0, 1: 33})
 
 
@@ -52,10 +55,37 @@ def test_pairs_come_without_masks(folder):
 
 
 def test_degradation_is_the_recipes_on_the_samples_own_generators(folder):
-    data = PairDataModule(root=folder, val=[ImageFolder(images="images")], seed=4)
+    source = ImageFolder(images="images")
+    data = PairDataModule(root=folder, val=[source], seed=4, degradation=NOISY)
     batch = batches(data, data.val_dataloader())[2]
-    expected = FirstOrder()(batch["hq"], [generator(4, "degrade", "photo.2.png")])
-    assert torch.equal(batch["lq"], expected)
+    photo = list(data.val_dataloader())[2]["hq"].float() / 255
+    hq, lq = NOISY(photo, [generator(4, "degrade", "photo.2.png")])
+    assert torch.equal(batch["hq"], hq)
+    assert torch.equal(batch["lq"], lq)
+
+
+@pytest.mark.parametrize("stage", ["train", "val"])
+def test_workers_degrade_as_the_main_process_does(folder, stage):
+    def data(**options):
+        return PairDataModule(
+            root=folder, train=[MASKED], val=[MASKED], crop_size=32, degradation=NOISY, **options
+        )
+
+    def loader(module):
+        return getattr(module, f"{stage}_dataloader")()
+
+    here = data()
+    expected = batches(here, loader(here))
+    assert all(batch["hq"].dtype == torch.uint8 for batch in loader(here))
+    for workers in (1, 2):
+        there = data(num_workers=workers)
+        raw = list(loader(there))
+        assert all(batch["lq"].is_floating_point() for batch in raw)  # degraded in the worker
+        for one, batch in zip(expected, raw, strict=True):
+            other = there.on_after_batch_transfer(batch)
+            assert one["name"] == other["name"]
+            assert torch.equal(one["hq"], other["hq"])
+            assert torch.equal(one["lq"], other["lq"])
 
 
 def test_evaluation_pairs_do_not_depend_on_the_batch(folder):
@@ -73,7 +103,9 @@ def test_evaluation_pairs_do_not_depend_on_the_batch(folder):
 def test_several_sources_are_joined(folder, picture):
     picture(folder / "more/another.png", 64, 64)
     data = PairDataModule(
-        root=folder, test=[ImageFolder(images="images"), ImageFolder("more")], degradation=Bicubic()
+        root=folder,
+        test=[ImageFolder(images="images"), ImageFolder("more")],
+        degradation=Pipeline(),
     )
     found = batches(data, data.test_dataloader())
     assert [batch["name"] for batch in found[6:]] == [["photo.6.png"], ["another.png"]]

@@ -17,7 +17,8 @@ from segsr.data.bad_files import BadFiles, OnError
 from segsr.data.datasets import EvaluationSet, Reader, Sample, TrainingSet, collate
 from segsr.data.image_folder import Files, ImageFolder
 from segsr.data.sampler import EvaluationSampler, PositionSampler
-from segsr.degradation import Degradation, FirstOrder
+from segsr.data.synthesis import Synthesis
+from segsr.degradation import Degradation, Pipeline
 from segsr.errors import SegSRError
 from segsr.seeding import generator
 
@@ -27,10 +28,11 @@ Stage = Literal["train", "val", "test", "predict"]
 class PairDataModule(LightningDataModule):
     """HQ photographs and the LQ images made of them; or, in evaluation, the sources' own LQ images.
 
-    LQ is synthesised per batch, on the device. In training every sample is keyed by (seed, position
-    in the stream), so a run resumed from a checkpoint, even one within an epoch, sees what the
-    uninterrupted run would have seen; in evaluation by (seed, file name), so the pairs are the same
-    for every batch size and number of devices.
+    LQ is synthesised per batch on the accelerator, or in the workers that read where training runs
+    on the CPU. In training every sample is keyed by (seed, position in the stream), so a run resumed
+    from a checkpoint, even one within an epoch, sees what the uninterrupted run would have seen; in
+    evaluation by (seed, file name), so the pairs are the same for every batch size and number of
+    devices.
 
     Args:
         train: Sources of training photographs; several are joined.
@@ -38,7 +40,7 @@ class PairDataModule(LightningDataModule):
         test: Sources for testing.
         predict: Sources for prediction.
         root: Folder that the sources' own roots are relative to.
-        degradation: HQ to LQ; StableSR's mild first-order recipe if None.
+        degradation: HQ to pairs; antialiased bicubic shrinking if None.
         crop_size: Side of the random training crops in HQ pixels; smaller photographs are padded by
             reflection, their masks with IGNORE_INDEX.
         batch_size: Training samples per batch and device.
@@ -96,7 +98,7 @@ class PairDataModule(LightningDataModule):
             "predict": predict,
         }
         self.root = Path(root)
-        self.degradation: Degradation = FirstOrder() if degradation is None else degradation
+        self.synthesis = Synthesis(degradation or Pipeline(), seed)
         self.crop_size = crop_size
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -164,13 +166,8 @@ class PairDataModule(LightningDataModule):
         if training and self.trainer is not None and self.trainer.is_last_batch:
             self.bad_files.report()
 
-        hq = batch["hq"].float() / 255
-        if "lq" in batch:
-            lq = batch["lq"].float() / 255
-        else:
-            keys = batch["position"] if training else batch["name"]
-            lq = self.degradation(hq, [generator(self.seed, "degrade", key) for key in keys])
-        result = Batch(hq=hq, lq=lq, name=batch["name"])
+        batch = self.synthesis(batch)
+        result = Batch(hq=batch["hq"], lq=batch["lq"], name=batch["name"])
         if "mask" in batch:
             result["mask"] = batch["mask"].long()
         return result
@@ -235,16 +232,20 @@ class PairDataModule(LightningDataModule):
     def _loader(
         self, dataset: Dataset[Sample], sampler: torch.utils.data.Sampler[int], batch_size: int
     ) -> DataLoader[Sample]:
+        on_cpu = self.trainer is None or self.trainer.strategy.root_device.type == "cpu"
         return DataLoader(
             dataset,
             batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=collate,
+            collate_fn=self._collate_and_degrade if on_cpu and self.num_workers else collate,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             generator=generator(self.seed, "loader"),  # the global one stays as it is
         )
+
+    def _collate_and_degrade(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        return self.synthesis(collate(samples))
 
     def _ranks(self) -> dict[str, int]:
         if self.trainer is None:

@@ -49,8 +49,8 @@ class Pipeline:
             of it (Real-ESRGAN).
         clean_prob: Probability that a sample is spared: antialiased bicubic shrinking alone
             (StableSR's `no_degradation_prob`).
-        round_lq: Round LQ to multiples of 1/255, as a file holds it (Real-ESRGAN; StableSR and
-            SeeSR do not in training).
+        rounded: Round LQ, and HQ if sharpened, to multiples of 1/255, as files hold them
+            (Real-ESRGAN; StableSR does not in training).
 
     Raises:
         SegSRError: `clean_prob` is no probability.
@@ -59,7 +59,7 @@ class Pipeline:
     stages: Mapping[str, Stage] = field(default_factory=lambda: BICUBIC)
     sharpen_hq: bool = False
     clean_prob: Number = 0
-    round_lq: bool = True
+    rounded: bool = True
 
     def __post_init__(self) -> None:
         draws.check_probability(clean_prob=self.clean_prob)
@@ -137,8 +137,10 @@ class Pipeline:
             raise SegSRError(
                 "the stages of a degradation must end at the LQ size: make Shrink the last resize"
             )
-        result = torch.stack(lq)
-        result = ops.quantise(result) if self.round_lq else result.clamp(0, 1)
+        result = torch.stack(lq).clamp(0, 1)
+        if self.rounded:
+            result = ops.quantise(result)
+            sharp = ops.quantise(sharp) if self.sharpen_hq else sharp
         return sharp.to(hq.dtype), result.to(hq.dtype)
 
 
