@@ -5,9 +5,9 @@
 
 DATA holds labelmefacade/, camvid/ and realsr/ as conf/data/*.yaml describe them. Protocol:
 LabelMeFacade's test list and CamVid's test folder (`--every 8`), centre crops of 256 px,
-degraded by conf/degradation/first_order.yaml keyed by (0, file name); RealSR's own pairs, whole. Every method restores
-from the same LQ; SRDM alone and SegDM alone are the joint model with the bridge shut. PSNR and SSIM
-on Y without border crop; ST-LPIPS on sampling seed 0; mIoU over the classes present. Differences
+degraded by conf/degradation/first_order.yaml keyed by (0, file name); RealSR's own pairs, whole.
+Every method restores from the same LQ; SRDM alone and SegDM alone are the joint model with the
+bridge shut. PSNR and SSIM on Y without border crop; ST-LPIPS on sampling seed 0; mIoU over the classes present. Differences
 are means over the sampling seeds, with 95 % intervals of a paired bootstrap over the images.
 """
 
@@ -24,6 +24,7 @@ from torch import Tensor
 from segsr import JointSegSR
 from segsr.batch import IGNORE_INDEX, Batch
 from segsr.classes import CAMVID, CLASSES, LABELMEFACADE
+from segsr.config import build, load_config
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.metrics.bootstrap import paired_bootstrap
 from segsr.metrics.restoration import psnr_y, ssim_y
@@ -47,7 +48,8 @@ def loader(data: Path, name: str, every: int):
     }
     cls = PairDataModule if name == "realsr" else MaskedPairDataModule
     crop = None if name == "realsr" else 256
-    module = cls(root=data, test=[sources[name]], eval_crop=crop, seed=0)
+    degradation = build(load_config(None, ["degradation=first_order"]).degradation)
+    module = cls(root=data, test=[sources[name]], eval_crop=crop, seed=0, degradation=degradation)
     module.setup("test")
     for i, batch in enumerate(module.test_dataloader()):
         if i % every == 0:

@@ -13,8 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+import tiny
 from segsr.cli import main
 from segsr.config import build, load_config
+from segsr.data import degrade_folder
 from segsr.data.read import read_image
 
 COMMAND = [sys.executable, "-m", "segsr.cli", "degrade"]
@@ -146,9 +148,7 @@ def test_a_folder_of_another_recipe_is_refused(photos, undisturbed, tmp_path, ca
 
 
 def test_a_worker_that_dies_ends_the_run_in_a_sentence(photos, tmp_path, capsys, monkeypatch):
-    from segsr.data import degrade_folder
-
-    monkeypatch.setattr(degrade_folder, "_make_pair", os.abort)
+    monkeypatch.setattr(degrade_folder, "_make_pair", tiny.die)
     assert main(["degrade", str(photos), "-o", str(tmp_path / "pairs"), "--workers", "2"]) == 2
     assert "a worker process died" in capsys.readouterr().err
 

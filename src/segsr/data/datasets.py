@@ -141,7 +141,7 @@ class EvaluationSet(Dataset[Sample]):
 
 
 def collate(samples: Sequence[Sample]) -> dict[str, Any]:
-    """A batch of bytes: `hq`, `mask` and `lq` where all samples have them, `name`, `position`.
+    """A batch of bytes: `hq`, `lq` and `mask` where all samples have them, `name`, `position`.
 
     `complaints` is there if any file was bad; if a sample could not be had, nothing else is.
     """
@@ -151,7 +151,8 @@ def collate(samples: Sequence[Sample]) -> dict[str, Any]:
     if len(photos) < len(samples):
         return batch
     batch["name"] = [photo.name for photo in photos]
-    batch["hq"] = torch.stack([photo.hq for photo in photos])
+    if not any(photo.lq_only for photo in photos):
+        batch["hq"] = torch.stack([photo.hq for photo in photos])
     for key in ("mask", "lq"):
         parts = [getattr(photo, key) for photo in photos]
         if all(part is not None for part in parts):

@@ -1,9 +1,9 @@
 """A folder of photographs to a folder of pairs, in parallel, resumable, the same bytes every time.
 
-    OUT/
-      hq/ lq/ lq_bicubic/   <stem>.png each, 8 bits, lossless
-      manifest.jsonl        a line per pair: files, sha256, seed, drawn parameters, versions
-      config.yaml           the recipe
+OUT/
+  hq/ lq/ lq_bicubic/   <stem>.png each, 8 bits, lossless
+  manifest.jsonl        a line per pair: files, sha256, seed, drawn parameters, versions
+  config.yaml           the recipe
 """
 
 from __future__ import annotations

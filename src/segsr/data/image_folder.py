@@ -21,12 +21,14 @@ class Files:
         mask: Its labels, where the folder has labels.
         lq: Its low-quality version, where the folder has one.
         class_map: The labels' meaning: label to class index; None if they are class indices.
+        lq_only: Whether the photograph is itself of low quality, and has no better version.
     """
 
     image: Path
     mask: Path | None = None
     lq: Path | None = None
     class_map: Mapping[int, int] | None = None
+    lq_only: bool = False
 
     @property
     def name(self) -> str:
@@ -56,6 +58,9 @@ class ImageFolder:
         masks: Folder of the label images, if there are any.
         lq: Folder of low-quality versions at 1/4 of the size, if there are any (RealSR).
         split: Text file that lists the stems to take, one a line; all of the folder if None.
+        first: Take only so many, by name or in the order of `split`; all if None.
+        lq_only: The photographs are themselves of low quality and have no better version: for
+            `predict`, and for tests that need no ground truth (RealLQ250).
         class_map: Label to class index, such as `segsr.classes.CAMVID`; None if the label images
             hold class indices.
         mask_suffix: What the name of a label image has between stem and extension.
@@ -68,6 +73,16 @@ class ImageFolder:
     split: str | Path | None = None
     class_map: Mapping[int, int] | None = None
     mask_suffix: str = ""
+    first: int | None = None
+    lq_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.first is not None and self.first < 1:
+            raise SegSRError(
+                f"first must be at least 1, got {self.first}: leave it out to take all"
+            )
+        if self.lq_only and (self.masks is not None or self.lq is not None):
+            raise SegSRError("a source with lq_only=true has images alone: drop its masks and lq")
 
     def files(self, parent: str | Path = ".") -> list[Files]:
         """The samples, sorted by name or in the order of `split`; see `Files.check`.
@@ -80,7 +95,7 @@ class ImageFolder:
         """
         root = Path(parent, self.root)
         split = None if self.split is None else root / self.split
-        images = find_images(root / self.images, split)
+        images = find_images(root / self.images, split)[: self.first]
         masks = None if self.masks is None else _by_stem(root / self.masks)
         lq = None if self.lq is None else _by_stem(root / self.lq)
         return [
@@ -89,6 +104,7 @@ class ImageFolder:
                 None if masks is None else _partner(image, masks, self.mask_suffix),
                 None if lq is None else _partner(image, lq),
                 self.class_map,
+                self.lq_only,
             )
             for image in images
         ]

@@ -29,10 +29,10 @@ class PairDataModule(LightningDataModule):
     """HQ photographs and the LQ images made of them; or, in evaluation, the sources' own LQ images.
 
     LQ is synthesised per batch on the accelerator, or in the workers that read where training runs
-    on the CPU. In training every sample is keyed by (seed, position in the stream), so a run resumed
-    from a checkpoint, even one within an epoch, sees what the uninterrupted run would have seen; in
-    evaluation by (seed, file name), so the pairs are the same for every batch size and number of
-    devices.
+    on the CPU. In training every sample is keyed by (seed, position in the stream), so a run
+    resumed from a checkpoint, even one within an epoch, sees what the uninterrupted run would have
+    seen; in evaluation by (seed, file name), so the pairs are the same for every batch size and
+    number of devices.
 
     Args:
         train: Sources of training photographs; several are joined.
@@ -162,12 +162,14 @@ class PairDataModule(LightningDataModule):
         """
         training = "position" in batch
         complaints = batch.get("complaints", [])
-        (self.bad_files if training and "hq" in batch else BadFiles()).meet(complaints)
+        (self.bad_files if training and "name" in batch else BadFiles()).meet(complaints)
         if training and self.trainer is not None and self.trainer.is_last_batch:
             self.bad_files.report()
 
         batch = self.synthesis(batch)
-        result = Batch(hq=batch["hq"], lq=batch["lq"], name=batch["name"])
+        result = Batch(lq=batch["lq"], name=batch["name"])
+        if "hq" in batch:
+            result["hq"] = batch["hq"]
         if "mask" in batch:
             result["mask"] = batch["mask"].long()
         return result
@@ -211,6 +213,11 @@ class PairDataModule(LightningDataModule):
             raise SegSRError(
                 f"training needs masks, but {bare.image.parent} comes without: set masks to the "
                 "folder of its labels"
+            )
+        if stage == "train" and (bad := next((f for f in files if f.lq_only), None)):
+            raise SegSRError(
+                f"training needs photographs of high quality, but {bad.image.parent} is a source "
+                "with lq_only=true: take it for predict"
             )
         if stage != "train" or self.bad_files.on_error == "raise":
             for file in files:

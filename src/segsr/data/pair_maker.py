@@ -87,7 +87,9 @@ class PairMaker:
                 "short_side"
             )
         photo = Photo(path.name, pixels)
-        photo = crop_to_multiple(photo, SCALE) if self.crop is None else centre_crop(photo, self.crop)
+        photo = (
+            crop_to_multiple(photo, SCALE) if self.crop is None else centre_crop(photo, self.crop)
+        )
         key = generator(self.seed, "degrade", path.name)
         hq, lq, params = self.degradation(photo.hq[None] / 255, [key], return_params=True)
         return Pair(_bytes(hq), _bytes(lq), _bytes(enlarge(lq)), params[0])

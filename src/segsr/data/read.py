@@ -32,12 +32,15 @@ class Photo:
         hq: (3, H, W) in 0..255.
         mask: (H, W) class index or IGNORE_INDEX, if the sample has one.
         lq: (3, H / SCALE, W / SCALE) in 0..255, if it is given and not to be synthesised.
+        lq_only: `hq` is no ground truth but `lq` with its pixels repeated, so that it is cropped
+            alike; it goes into no batch.
     """
 
     name: str
     hq: UInt8[Tensor, "3 h w"]
     mask: UInt8[Tensor, "h w"] | None = None
     lq: UInt8[Tensor, "3 lh lw"] | None = None
+    lq_only: bool = False
 
 
 def read_sample(files: Files) -> Photo:
@@ -47,6 +50,10 @@ def read_sample(files: Files) -> Photo:
         SegSRError: A file is missing or unreadable, or sizes do not fit each other.
     """
     files.check()
+    if files.lq_only:
+        lq = read_image(files.image)
+        repeated = lq.repeat_interleave(SCALE, 1).repeat_interleave(SCALE, 2)
+        return Photo(files.name, repeated, lq=lq, lq_only=True)
     hq = read_image(files.image)
     height, width = hq.shape[1:]
     mask = lq = None

@@ -29,11 +29,14 @@ class Synthesis:
             batch: What `segsr.data.datasets.collate` returns; or a batch that is done, which comes
                 back as it is.
         """
-        if "hq" not in batch or batch["hq"].is_floating_point():
+        images = {key: batch[key] for key in ("hq", "lq") if key in batch}
+        if any(image.is_floating_point() for image in images.values()):
             return batch
-        hq = batch["hq"].float() / 255
-        if "lq" in batch:
-            return batch | {"hq": hq, "lq": batch["lq"].float() / 255}
+        batch = batch | {key: image.float() / 255 for key, image in images.items()}
+        if "lq" in batch or "hq" not in batch:
+            return batch
         keys = batch.get("position", batch["name"])
-        hq, lq = self.degradation(hq, [generator(self.seed, "degrade", key) for key in keys])
+        hq, lq = self.degradation(
+            batch["hq"], [generator(self.seed, "degrade", key) for key in keys]
+        )
         return batch | {"hq": hq, "lq": lq}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ class AutoencoderTask(Task):
         """Compute the basis, from rank zero's batches, unless a run is being resumed."""
         if self.global_step > 0:
             return
-        loader = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
-        batches = (batch for _, batch in zip(range(self.basis_batches), loader, strict=False))
-        images = torch.cat([batch["hq"].float() / 255 for batch in batches])
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        batches = islice(data.train_dataloader(), self.basis_batches)
+        images = torch.cat([data.on_after_batch_transfer(batch, 0)["hq"] for batch in batches])
         images = self.trainer.strategy.broadcast(images)
         self.codec.fit(images.to(self.device) * 2 - 1)
 
