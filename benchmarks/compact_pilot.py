@@ -7,8 +7,9 @@ DATA holds labelmefacade/, camvid/ and realsr/ as conf/data/*.yaml describe them
 LabelMeFacade's test list and CamVid's test folder (`--every 8`), centre crops of 256 px,
 degraded by conf/degradation/first_order.yaml keyed by (0, file name); RealSR's own pairs, whole.
 Every method restores from the same LQ; SRDM alone and SegDM alone are the joint model with the
-bridge shut. PSNR and SSIM on Y without border crop; ST-LPIPS on sampling seed 0; mIoU over the classes present. Differences
-are means over the sampling seeds, with 95 % intervals of a paired bootstrap over the images.
+bridge shut. PSNR and SSIM on Y without border crop; ST-LPIPS on sampling seed 0; mIoU over the
+classes present. Differences are means over the sampling seeds, with 95 % intervals of a paired
+bootstrap over the images.
 """
 
 import argparse

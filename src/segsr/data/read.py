@@ -51,9 +51,9 @@ def read_sample(files: Files) -> Photo:
     """
     files.check()
     if files.lq_only:
-        lq = read_image(files.image)
-        repeated = lq.repeat_interleave(SCALE, 1).repeat_interleave(SCALE, 2)
-        return Photo(files.name, repeated, lq=lq, lq_only=True)
+        pixels = read_image(files.image)
+        repeated = pixels.repeat_interleave(SCALE, 1).repeat_interleave(SCALE, 2)
+        return Photo(files.name, repeated, lq=pixels, lq_only=True)
     hq = read_image(files.image)
     height, width = hq.shape[1:]
     mask = lq = None
