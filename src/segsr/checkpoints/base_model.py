@@ -137,9 +137,7 @@ def read_vae(state: dict[str, Tensor], origin: str) -> AutoencoderKL:
         SegSRError: If names are missing or not known, or shapes do not fit.
     """
     below = take(state, FIRST_STAGE)
-    network = build_network(AutoencoderKL, vae_config(below), vae_state(below), origin)
-    assert isinstance(network, AutoencoderKL)
-    return network
+    return build_network(AutoencoderKL, vae_config(below), vae_state(below), origin)
 
 
 def _find(base_model: str | Path, part: str, revision: str | None, sha256: str | None) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
+from segsr.checkpoints.state_dict import enumerate_all
 from segsr.errors import SegSRError
 
 UNET = "model.diffusion_model."
@@ -49,8 +50,18 @@ _VAE_ATTENTION = {
 
 
 def take(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the entries below `prefix`, without it."""
-    return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    """Return the entries below `prefix`, without it.
+
+    Raises:
+        SegSRError: If there are none.
+    """
+    below = {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
+    if not below:
+        raise SegSRError(
+            f"the checkpoint has no {prefix}*, but names such as {enumerate_all(list(state), 3)}:"
+            " give the original Stable Diffusion or StableSR file that has them."
+        )
+    return below
 
 
 def unet_config(state: Mapping[str, Tensor], head_dim: int | None = None) -> dict[str, Any]:
@@ -224,7 +235,7 @@ def refuse_unknown(keys: Iterable[str], prefix: str) -> None:
     if unknown := [f"{prefix}{key}" for key in keys]:
         raise SegSRError(
             f"{len(unknown)} names in the checkpoint are not known and cannot be left out:"
-            f" {', '.join(unknown)}; it is of another architecture."
+            f" {enumerate_all(unknown)}; it is of another architecture."
         )
 
 

@@ -14,7 +14,7 @@ from diffusers import ModelMixin
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from segsr.checkpoints.state_dict import first_line, read_state_dict
+from segsr.checkpoints.state_dict import enumerate_all, first_line, read_state_dict
 from segsr.errors import SegSRError
 
 CONFIG = "config.json"
@@ -153,16 +153,15 @@ def _at_most(modules: int) -> Iterator[None]:
 def _check_shapes(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> None:
     expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in state.items()}
-    faults = [f"lacks {name}" for name in expected if name not in given]
-    faults += [f"has no place for {name}" for name in given if name not in expected]
+    faults = [f"{name} is missing" for name in expected if name not in given]
+    faults += [f"{name} has no place" for name in given if name not in expected]
     faults += [
-        f"has {name} of {given[name]} where {shape} is described"
+        f"{name} is {given[name]} instead of {shape}"
         for name, shape in expected.items()
         if name in given and given[name] != shape
     ]
     if faults:
-        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise SegSRError(
-            f"the weights in {origin} do not fit the {type(network).__name__} they come with: it"
-            f" {', '.join(faults[:3])}{more}; the files are damaged or do not belong together."
+            f"the weights in {origin} do not fit the {type(network).__name__} they come with:"
+            f" {enumerate_all(faults)}; they are damaged or do not belong together."
         )

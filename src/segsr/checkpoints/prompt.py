@@ -75,7 +75,7 @@ def open_clip_text_model(tower: Mapping[str, Tensor], head_dim: int = _HEAD_DIM)
     layers = count(tower, r"transformer\.resblocks\.(\d+)\.") - 1
     width = size(tower, "token_embedding.weight", 1)
     renamed: dict[str, Tensor] = {}
-    unknown = []
+    unknown: list[str] = []
     for key, value in tower.items():
         match = re.fullmatch(r"transformer\.resblocks\.(\d+)\.(.+)", key)
         if key in _ENDS:
@@ -142,7 +142,7 @@ def encode_prompt(folder: str | Path, text: str = "") -> Float[Tensor, "tokens w
             dtype=torch.float32,
             attn_implementation="sdpa",
         ).eval()
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # tokenizers raise nothing more precise
         raise SegSRError(
             f"{folder} has no readable text_encoder/ and tokenizer/ ({first_line(error)}): give a"
             " diffusers folder that has them."

@@ -197,22 +197,16 @@ def read_cfw(state: Mapping[str, Tensor], origin: str = "the checkpoint") -> Con
     """
     below = take({k.removeprefix(FIRST_STAGE): v for k, v in state.items()}, _FUSIONS)
     levels = sorted({int(m[1]) for key in below if (m := re.match(r"(\d+)\.", key))}, reverse=True)
-    if not levels:
-        raise SegSRError(
-            f"{origin} has no decoder.fusion_layer_*: give StableSR's autoencoder checkpoint with"
-            " CFW (vqgan_cfw_*.ckpt)."
-        )
-    first = f"{levels[0]}.encode_enc_2"
     names = {key: _cfw_name(key, levels) for key in below}
     refuse_unknown((k for k, name in names.items() if name is None), _FUSIONS)
+    first = f"{levels[0]}.encode_enc_2"
     arguments = {
         "channels": [size(below, f"{level}.encode_enc_3.conv2.weight") for level in levels],
         "depth": count(below, rf"{re.escape(first)}\.(\d+)\."),
         "growth": size(below, f"{first}.0.rdb1.conv1.weight"),
     }
     weights = {name: below[key] for key, name in names.items() if name is not None}
-    network = build_network(ControllableDecoder, arguments, weights, origin)
-    assert isinstance(network, ControllableDecoder)
+    network: ControllableDecoder = build_network(ControllableDecoder, arguments, weights, origin)
     return network
 
 
@@ -245,8 +239,9 @@ def _denoiser(
         "prompt_tokens": tokens,
     }
     zeros = weights["net.conv_in.weight"].new_zeros(tokens, config["cross_attention_dim"])
-    network = build_network(ImageDenoiser, arguments, {**weights, "prompt": zeros}, origin)
-    assert isinstance(network, ImageDenoiser)
+    network: ImageDenoiser = build_network(
+        ImageDenoiser, arguments, {**weights, "prompt": zeros}, origin
+    )
     if prompt is not None:
         set_prompt(network, prompt)
     return network
@@ -257,19 +252,20 @@ def _controller(state: Mapping[str, Tensor], heads: int, origin: str) -> ImageCo
     attending = [i for i, first in enumerate(levels) if holds(state, f"input_blocks.{first}.1")]
     if not attending and holds(state, "middle_block.1"):
         attending = [len(levels)]  # the middle alone
+    channels = [size(state, f"input_blocks.{first}.0.in_layers.2.weight") for first in levels]
+    if any(width % heads for width in channels):
+        raise SegSRError(
+            f"{heads} attention heads do not divide the time-aware encoder's widths {channels}:"
+            " give the number it was trained with."
+        )
     arguments = {
         "latent_channels": size(state, "input_blocks.0.0.weight", 1),
         "guidance_channels": size(state, "fea_tran.0.out_layers.3.weight"),
-        "channels": [size(state, f"input_blocks.{first}.0.in_layers.2.weight") for first in levels],
+        "channels": channels,
         "depth": depth,
         "attention_levels": attending,
         "heads": heads,
     }
-    if any(width % heads for width in arguments["channels"]):
-        raise SegSRError(
-            f"{heads} attention heads do not divide the time-aware encoder's widths"
-            f" {arguments['channels']}: give the number it was trained with."
-        )
     weights: dict[str, Tensor] = {}
     unknown = []
     for key, value in state.items():
@@ -277,8 +273,7 @@ def _controller(state: Mapping[str, Tensor], heads: int, origin: str) -> ImageCo
         weights |= parts
         unknown += [] if parts else [key]
     refuse_unknown(unknown, CONTROLLER)
-    network = build_network(ImageController, arguments, weights, origin)
-    assert isinstance(network, ImageController)
+    network: ImageController = build_network(ImageController, arguments, weights, origin)
     return network
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +138,9 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, shortened to 200 characters."""
     lines = str(error).strip().splitlines()
     return lines[0][:200].rstrip(". ") if lines else type(error).__name__
+
+
+def enumerate_all(names: Sequence[str], most: int = 20) -> str:
+    """Return `names` as a list in a sentence; what exceeds `most` as a number."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
