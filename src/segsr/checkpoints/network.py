@@ -36,6 +36,7 @@ def load_network(cls: type[ModelMixin], folder: str | Path) -> ModelMixin:
     path = Path(folder, CONFIG)
     public = {k: v for k, v in read_json(path).items() if not k.startswith("_")}
     unknown = [name for name in public if name not in inspect.signature(cls.__init__).parameters]
+    unknown += [name for name in _nested_keys(public) if name.startswith("_")]
     if unknown:
         raise SegSRError(
             f"{path} holds {unknown[0]!r}, which is no argument of {cls.__name__}: it is damaged or"
@@ -120,6 +121,14 @@ def _modern(name: str) -> str:
     place, _, layer = place.rpartition(".")
     old = ".attentions." in place and layer in _OLD_ATTENTION
     return f"{place}.{_OLD_ATTENTION[layer]}.{part}" if old else name
+
+
+def _nested_keys(content: Any) -> Iterator[str]:
+    for value in content.values() if isinstance(content, dict) else content:
+        if isinstance(value, dict):
+            yield from value
+        if isinstance(value, dict | list):
+            yield from _nested_keys(value)
 
 
 def _numbers(content: Any) -> Iterator[float]:

@@ -86,8 +86,11 @@ def open_clip_text_model(tower: Mapping[str, Tensor], head_dim: int = _HEAD_DIM)
         elif not _UNUSED.fullmatch(key):
             unknown.append(key)
     refuse_unknown(unknown, OPEN_CLIP)
+    vocabulary = size(tower, "token_embedding.weight")
     config = CLIPTextConfig(
-        vocab_size=size(tower, "token_embedding.weight"),
+        vocab_size=vocabulary,
+        bos_token_id=vocabulary - 2,
+        eos_token_id=vocabulary - 1,
         hidden_size=width,
         intermediate_size=size(tower, "transformer.resblocks.0.mlp.c_fc.weight"),
         num_hidden_layers=layers,
