@@ -108,3 +108,96 @@ def cfw_weights(channels: dict[int, int], depth: int = 2, growth: int = 4) -> di
                     place = f"{layer}.encode_enc_2.{i}.rdb{j}.conv{k + 1}"
                     add(place, outputs, width + k * growth, 3, 3)
     return weights
+
+
+def networks(
+    width: int = 32,
+    mult: tuple[int, ...] = (1, 2),
+    depth: int = 1,
+    attending: tuple[int, ...] = (1,),
+    context: int = 12,
+    guidance: int = 32,
+    hidden: int = 16,
+    encoder: bool = False,
+) -> dict[str, Tensor]:
+    """A U-Net with SFTs, or the time-aware encoder, of any layout by LDM's naming, random."""
+    g = torch.Generator().manual_seed(3)
+    weights: dict[str, Tensor] = {}
+    prefix = "structcond_stage_model" if encoder else "model.diffusion_model"
+    time = 4 * width
+
+    def add(name: str, *shape: int) -> None:
+        noise = 0.05 * torch.randn(shape, generator=g)
+        weights[f"{prefix}.{name}.weight"] = 1 + noise if len(shape) == 1 else noise
+        weights[f"{prefix}.{name}.bias"] = 0.05 * torch.randn(shape[0], generator=g)
+
+    def block(name: str, inputs: int, outputs: int) -> None:
+        add(f"{name}.in_layers.0", inputs)
+        add(f"{name}.in_layers.2", outputs, inputs, 3, 3)
+        add(f"{name}.emb_layers.1", outputs, time)
+        add(f"{name}.out_layers.0", outputs)
+        add(f"{name}.out_layers.3", outputs, outputs, 3, 3)
+        if inputs != outputs:
+            add(f"{name}.skip_connection", outputs, inputs, 1, 1)
+        if not encoder:
+            add(f"{name}.spade.param_free_norm", outputs)
+            add(f"{name}.spade.mlp_shared.0", hidden, guidance, 3, 3)
+            add(f"{name}.spade.mlp_gamma", outputs, hidden, 3, 3)
+            add(f"{name}.spade.mlp_beta", outputs, hidden, 3, 3)
+
+    def attention(name: str, c: int) -> None:
+        add(f"{name}.norm", c)
+        if encoder:
+            add(f"{name}.qkv", 3 * c, c, 1)
+            add(f"{name}.proj_out", c, c, 1)
+            return
+        add(f"{name}.proj_in", c, c)
+        add(f"{name}.proj_out", c, c)
+        layer = f"{name}.transformer_blocks.0"
+        for i, read in ((1, c), (2, context)):
+            for part, inputs in (("to_q", c), ("to_k", read), ("to_v", read)):
+                add(f"{layer}.attn{i}.{part}", c, inputs)
+                del weights[f"{prefix}.{layer}.attn{i}.{part}.bias"]
+            add(f"{layer}.attn{i}.to_out.0", c, c)
+        for i in (1, 2, 3):
+            add(f"{layer}.norm{i}", c)
+        add(f"{layer}.ff.net.0.proj", 8 * c, c)
+        add(f"{layer}.ff.net.2", c, 4 * c)
+
+    add("time_embed.0", time, width)
+    add("time_embed.2", time, time)
+    add("input_blocks.0.0", width, 4, 3, 3)
+    skips, c, i = [width], width, 1
+    for level, factor in enumerate(mult):
+        for _ in range(depth):
+            block(f"input_blocks.{i}.0", c, factor * width)
+            c = factor * width
+            if level in attending:
+                attention(f"input_blocks.{i}.1", c)
+            skips.append(c)
+            i += 1
+        if level < len(mult) - 1:
+            add(f"input_blocks.{i}.0.op", c, c, 3, 3)
+            skips.append(c)
+            i += 1
+    block("middle_block.0", c, c)
+    attention("middle_block.1", c)
+    block("middle_block.2", c, c)
+    if encoder:
+        for level, factor in enumerate(mult):
+            block(f"fea_tran.{level}", factor * width, guidance)
+        return weights
+    i = 0
+    for level, factor in reversed(list(enumerate(mult))):
+        for layer in range(depth + 1):
+            block(f"output_blocks.{i}.0", c + skips.pop(), factor * width)
+            c, part = factor * width, 1
+            if level in attending:
+                attention(f"output_blocks.{i}.1", c)
+                part = 2
+            if level and layer == depth:
+                add(f"output_blocks.{i}.{part}.conv", c, c, 3, 3)
+            i += 1
+    add("out.0", c)
+    add("out.2", 4, c, 3, 3)
+    return weights

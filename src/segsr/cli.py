@@ -95,7 +95,8 @@ def upscale(arguments: argparse.Namespace) -> int:
 
 def import_(arguments: argparse.Namespace) -> int:
     """Imports a checkpoint; prints what was read, what was set aside and what to know."""
-    from segsr.checkpoints.stablesr import import_stablesr
+    from segsr.checkpoints.stablesr import NOT_KNOWN, import_stablesr
+    from segsr.checkpoints.state_dict import enumerate_all
 
     read = import_stablesr(
         arguments.checkpoint,
@@ -111,7 +112,8 @@ def import_(arguments: argparse.Namespace) -> int:
     for name, network in read.components.items():
         print(f"{name:<12} {sum(p.numel() for p in network.parameters()):>13,} parameters")
     for reason, keys in read.set_aside.items():
-        print(f"not read, {reason} ({len(keys)}): {', '.join(keys)}")
+        most = len(keys) if reason == NOT_KNOWN else 5
+        print(f"not read, {reason} ({len(keys)}): {enumerate_all(keys, most)}")
     for note in read.notes:
         print(note)
     print(f"written to {arguments.output}")
@@ -178,7 +180,7 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
     add("checkpoint", type=Path, metavar="CKPT", help="its .ckpt, or its tensors as .safetensors")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="model folder to write")
     add("--cfw", type=Path, metavar="FILE", help="autoencoder checkpoint with StableSR's CFW")
-    add("--base-model", metavar="MODEL", help="whence the autoencoder, if CKPT has none")
+    add("--base-model", metavar="MODEL", help="whence autoencoder and prompt, if CKPT has none")
     add("--prompt-embedding", type=Path, metavar="FILE", help="instead of the empty prompt")
     add("--head-dim", type=_positive, metavar="N", help="channels per head of the U-Net (64)")
     add("--encoder-heads", type=_positive, default=4, metavar="N", help="of the time-aware encoder")

@@ -109,6 +109,38 @@ def test_the_full_key_list_maps_without_remainder() -> None:
     assert read.components["denoiser"].prompt.shape == (77, 1024)
 
 
+def test_the_layouts_of_these_tests_are_the_public_codes() -> None:
+    options = {"mult": (1, 2, 4, 4), "depth": 2, "attending": (0, 1, 2), "guidance": 64}
+    made = stablesr.networks(**options, context=24, hidden=128)
+    options["mult"] = (1, 1, 2, 2)
+    made |= stablesr.networks(64, **options, encoder=True)
+    assert {name: list(value.shape) for name, value in made.items()} == stablesr.shapes("tiny")
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"mult": (1,), "attending": ()},
+        {"mult": (1, 2), "depth": 1, "attending": (1,)},
+        {"mult": (1, 1, 3), "depth": 3, "attending": (0, 2), "context": 20},
+        {"mult": (1, 2, 2, 2, 2), "depth": 1, "attending": (), "guidance": 64},
+    ],
+)
+def test_other_layouts_are_read_off_names_and_shapes(layout) -> None:
+    state = {**stablesr.networks(**layout), **stablesr.networks(**layout, encoder=True)}
+    read = read_stablesr(state, head_dim=8)
+    assert not read.set_aside
+    denoiser, controller = read.components["denoiser"], read.components["controller"]
+    stored = sum(p.numel() for net in (denoiser, controller) for p in net.parameters())
+    assert stored == sum(value.numel() for value in state.values())
+    z, t = torch.randn(1, 4, 16, 32), torch.tensor([37])
+    with torch.no_grad():
+        maps = controller(z, t)
+        context = torch.randn(1, 3, layout.get("context", 12))
+        assert denoiser(z, t, maps, context).isfinite().all()
+    assert sorted(maps) == sorted(32 >> level for level in range(len(layout["mult"])))
+
+
 def test_what_is_not_read_is_accounted_for(checkpoint, capsys, tmp_path) -> None:
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
     path = tmp_path / "more.safetensors"
@@ -174,16 +206,18 @@ def test_heads_that_do_not_fit_are_refused(checkpoint) -> None:
         read_stablesr({"betas": torch.ones(3)})
 
 
-def test_the_autoencoder_may_come_from_elsewhere_or_be_absent(tmp_path, folder, capsys) -> None:
+def test_autoencoder_and_prompt_may_come_from_elsewhere_or_be_absent(tmp_path, folder) -> None:
     path, base = tmp_path / "networks.safetensors", tmp_path / "base.ckpt"
     save_file(stablesr.tiny_weights(), path)
-    torch.save(stablesr.first_stage_weights(), base)
+    text = stablesr.text_encoder_weights()
+    torch.save({**stablesr.first_stage_weights(), **text}, base)
     read = import_stablesr(path, tmp_path / "bare", head_dim=16)
     assert "no autoencoder" in " ".join(read.notes)
     with pytest.raises(SegSRError, match=r"autoencoder/config.json is missing"):
         SRDM.from_pretrained(tmp_path / "bare")
     read = import_stablesr(path, tmp_path / "full", head_dim=16, base_model=base)
     assert str(base) in " ".join(read.notes)
+    assert torch.equal(load_component(tmp_path / "full", "denoiser").prompt, empty_prompt(text))
     ours, theirs = (
         load_component(where, "autoencoder").state_dict() for where in (tmp_path / "full", folder)
     )

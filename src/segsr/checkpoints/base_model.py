@@ -85,18 +85,12 @@ def load_denoiser(
     if source.is_dir():
         unet = _load(UNet2DConditionModel, source / "unet", base_model)
         config = {key: value for key, value in unet.config.items() if not key.startswith("_")}
-        weights, prompt = unet.state_dict(), None
-        if prompt_embedding is None and (source / "text_encoder").is_dir():
-            prompt = encode_prompt(source)
+        weights = unet.state_dict()
     else:
-        state = read_state_dict(source, sha256)
-        below = take(state, UNET)
+        below = take(read_state_dict(source, sha256), UNET)
         config = unet_config(below, head_dim)
         weights = unet_state(below, config["layers_per_block"])
-        has_text = prompt_embedding is None and holds(state, OPEN_CLIP.rstrip("."))
-        prompt = empty_prompt(state) if has_text else None
-    if prompt_embedding is not None:
-        prompt = load_prompt(prompt_embedding)
+    prompt = base_prompt(source) if prompt_embedding is None else load_prompt(prompt_embedding)
     tokens = _TOKENS if prompt is None else prompt.shape[0]
     denoiser: ImageDenoiser = ImageDenoiser(unet=config, prompt_tokens=tokens, **options)
     try:
@@ -107,6 +101,23 @@ def load_denoiser(
         ) from error
     set_prompt(denoiser, prompt)
     return denoiser
+
+
+def base_prompt(base_model: str | Path, *, revision: str | None = None) -> Tensor | None:
+    """Return the empty prompt's embedding by a base model's text encoder; None if it has none.
+
+    Args:
+        base_model: A diffusers folder, an original single file, or a hub id.
+        revision: Branch, tag or commit, for a hub id.
+
+    Raises:
+        SegSRError: If the base model cannot be had, or its text encoder cannot be read.
+    """
+    source = _find(base_model, "text_encoder", revision, None)
+    if source.is_dir():
+        return encode_prompt(source) if (source / "text_encoder").is_dir() else None
+    state = read_state_dict(source)
+    return empty_prompt(state) if holds(state, OPEN_CLIP.rstrip(".")) else None
 
 
 def set_prompt(denoiser: ImageDenoiser, prompt: Tensor | None) -> None:

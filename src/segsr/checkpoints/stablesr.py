@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, ModelMixin
 from torch import Tensor
 
-from segsr.checkpoints.base_model import load_vae, read_vae, set_prompt
+from segsr.checkpoints.base_model import base_prompt, load_vae, read_vae, set_prompt
 from segsr.checkpoints.folder import save_folder
 from segsr.checkpoints.ldm_keys import (
     FIRST_STAGE,
@@ -39,6 +39,8 @@ from segsr.nets.image_denoiser import ImageDenoiser
 
 CONTROLLER = "structcond_stage_model."
 _FUSIONS = "decoder.fusion_layer_"
+NOT_KNOWN = "not known"
+"""Why a name in no network of ours was set aside if no rule says more."""
 STEPS = 200
 """StableSR's DDPM steps."""
 _TOKENS = 77
@@ -88,7 +90,8 @@ def import_stablesr(
         output: Folder for the components `denoiser`, `controller`, `autoencoder` and `cfw`, the
             scheduler and the settings; made if missing.
         cfw: StableSR's autoencoder checkpoint with the controllable decoder.
-        base_model: Where the autoencoder comes from if the checkpoint has none; see `load_vae`.
+        base_model: Where the autoencoder and the empty prompt come from if the checkpoint has
+            none; see `load_vae`.
         prompt_embedding: A file of `segsr.checkpoints.prompt.save_prompt`, in place of the empty
             prompt of the checkpoint's text encoder.
         head_dim: Channels of an attention head of the U-Net; 64 if None (Stable Diffusion 2).
@@ -99,17 +102,23 @@ def import_stablesr(
     Raises:
         SegSRError: If a file cannot be read, or names or shapes are not StableSR's.
     """
+    state = read_state_dict(checkpoint, sha256)
+    prompt = None if prompt_embedding is None else load_prompt(prompt_embedding)
+    if base_model is not None and prompt is None and not holds(state, OPEN_CLIP.rstrip(".")):
+        prompt = base_prompt(base_model)
     read = read_stablesr(
-        read_state_dict(checkpoint, sha256),
+        state,
         head_dim=head_dim,
         encoder_heads=encoder_heads,
-        prompt=None if prompt_embedding is None else load_prompt(prompt_embedding),
+        prompt=prompt,
         origin=str(checkpoint),
     )
-    if base_model is not None and "autoencoder" not in read.components:
+    if base_model is not None and "autoencoder" in read.components:
+        read.notes.append(f"The autoencoder is the checkpoint's own, not that of {base_model}.")
+    elif base_model is not None:
         read.components["autoencoder"] = load_vae(base_model)
         read.notes.append(f"The autoencoder is that of {base_model}.")
-    if "autoencoder" not in read.components:
+    elif "autoencoder" not in read.components:
         read.notes.append(
             "The checkpoint has no autoencoder and no base model was given: the folder cannot"
             " restore until it has autoencoder/."
@@ -176,7 +185,7 @@ def read_stablesr(
         if reason := _reason(key):
             set_aside.setdefault(reason, []).append(key)
         elif not key.startswith((UNET, CONTROLLER, FIRST_STAGE)):
-            set_aside.setdefault("not known", []).append(key)
+            set_aside.setdefault(NOT_KNOWN, []).append(key)
     return StableSR(components, set_aside, notes)
 
 
