@@ -287,6 +287,12 @@ def test_cfw_is_imported_beside_its_own_autoencoder(checkpoint, tmp_path) -> Non
     assert "another one" in " ".join(read.notes)
 
 
+def test_a_cfw_of_another_autoencoder_is_refused(checkpoint, tmp_path) -> None:
+    torch.save(stablesr.cfw_weights({2: 64, 1: 32}), tmp_path / "cfw.ckpt")
+    with pytest.raises(SegSRError, match=r"widths \[64, 32\], but .* \[128, 64\]"):
+        import_stablesr(checkpoint, tmp_path / "out", cfw=tmp_path / "cfw.ckpt", head_dim=16)
+
+
 def test_a_file_without_cfw_or_with_more_is_refused() -> None:
     with pytest.raises(SegSRError, match=r"no decoder.fusion_layer_\*"):
         read_cfw(stablesr.first_stage_weights())

@@ -15,14 +15,9 @@ from segsr.checkpoints.base_model import base_prompt, load_vae, read_vae, set_pr
 from segsr.checkpoints.folder import save_folder
 from segsr.checkpoints.ldm_keys import (
     FIRST_STAGE,
-    RESIDUAL_BLOCK,
     UNET,
-    count,
     holds,
-    levels_of,
-    refuse_unknown,
     size,
-    split_parameter,
     take,
     unet_config,
     unet_state,
@@ -30,6 +25,14 @@ from segsr.checkpoints.ldm_keys import (
 )
 from segsr.checkpoints.network import build_network
 from segsr.checkpoints.prompt import OPEN_CLIP, empty_prompt, load_prompt
+from segsr.checkpoints.stablesr_keys import (
+    CONTROLLER,
+    FUSIONS,
+    cfw_config,
+    cfw_state,
+    controller_config,
+    controller_state,
+)
 from segsr.checkpoints.state_dict import read_state_dict
 from segsr.diffusion.gaussian import PredictionType
 from segsr.errors import SegSRError
@@ -37,8 +40,6 @@ from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
 
-CONTROLLER = "structcond_stage_model."
-_FUSIONS = "decoder.fusion_layer_"
 NOT_KNOWN = "not known"
 """Why a name in no network of ours was set aside if no rule says more."""
 STEPS = 200
@@ -192,11 +193,6 @@ def read_stablesr(
 def read_cfw(state: Mapping[str, Tensor], origin: str = "the checkpoint") -> ControllableDecoder:
     """Return the controllable decoder in StableSR's autoencoder checkpoint.
 
-    The names are those of its `Decoder_Mix`: `decoder.fusion_layer_{level}.encode_enc_1` and `_3`
-    (residual blocks with `norm1`, `conv1`, `norm2`, `conv2`, `conv_out`) and `encode_enc_2.{i}`
-    (RRDBs with `rdb1` to `rdb3` of `conv1` to `conv5`), with or without `first_stage_model.`.
-    They follow the public code's layout and were not compared with a released file.
-
     Args:
         state: Tensors by StableSR's names.
         origin: Where they come from, for errors.
@@ -204,18 +200,11 @@ def read_cfw(state: Mapping[str, Tensor], origin: str = "the checkpoint") -> Con
     Raises:
         SegSRError: If there is no controllable decoder, or its names or shapes are others.
     """
-    below = take({k.removeprefix(FIRST_STAGE): v for k, v in state.items()}, _FUSIONS)
-    levels = sorted({int(m[1]) for key in below if (m := re.match(r"(\d+)\.", key))}, reverse=True)
-    names = {key: _cfw_name(key, levels) for key in below}
-    refuse_unknown((k for k, name in names.items() if name is None), _FUSIONS)
-    first = f"{levels[0]}.encode_enc_2"
-    arguments = {
-        "channels": [size(below, f"{level}.encode_enc_3.conv2.weight") for level in levels],
-        "depth": count(below, rf"{re.escape(first)}\.(\d+)\."),
-        "growth": size(below, f"{first}.0.rdb1.conv1.weight"),
-    }
-    weights = {name: below[key] for key, name in names.items() if name is not None}
-    network: ControllableDecoder = build_network(ControllableDecoder, arguments, weights, origin)
+    below = take({k.removeprefix(FIRST_STAGE): v for k, v in state.items()}, FUSIONS)
+    weights = cfw_state(below)
+    network: ControllableDecoder = build_network(
+        ControllableDecoder, cfw_config(below), weights, origin
+    )
     return network
 
 
@@ -257,96 +246,11 @@ def _denoiser(
 
 
 def _controller(state: Mapping[str, Tensor], heads: int, origin: str) -> ImageController:
-    levels, depth = levels_of(state)
-    attending = [i for i, first in enumerate(levels) if holds(state, f"input_blocks.{first}.1")]
-    if not attending and holds(state, "middle_block.1"):
-        attending = [len(levels)]  # the middle alone
-    channels = [size(state, f"input_blocks.{first}.0.in_layers.2.weight") for first in levels]
-    if any(width % heads for width in channels):
-        raise SegSRError(
-            f"{heads} attention heads do not divide the time-aware encoder's widths {channels}:"
-            " give the number it was trained with."
-        )
-    arguments = {
-        "latent_channels": size(state, "input_blocks.0.0.weight", 1),
-        "guidance_channels": size(state, "fea_tran.0.out_layers.3.weight"),
-        "channels": channels,
-        "depth": depth,
-        "attention_levels": attending,
-        "heads": heads,
-    }
-    weights: dict[str, Tensor] = {}
-    unknown = []
-    for key, value in state.items():
-        parts = _controller_parts(key, value, depth, heads)
-        weights |= parts
-        unknown += [] if parts else [key]
-    refuse_unknown(unknown, CONTROLLER)
-    network: ImageController = build_network(ImageController, arguments, weights, origin)
+    arguments = controller_config(state, heads)
+    network: ImageController = build_network(
+        ImageController, arguments, controller_state(state, heads), origin
+    )
     return network
-
-
-def _controller_parts(key: str, value: Tensor, depth: int, heads: int) -> dict[str, Tensor]:
-    """One tensor of the time-aware encoder under our names; nothing if its name is not known."""
-    module, parameter = split_parameter(key)
-    ends = {
-        "time_embed.0": "time.mlp.linear_1",
-        "time_embed.2": "time.mlp.linear_2",
-        "input_blocks.0.0": "conv_in",
-    }
-    if module in ends:
-        return {f"encoder.{ends[module]}.{parameter}": value}
-    if match := re.fullmatch(r"input_blocks\.(\d+)\.0\.op", module):
-        return {f"encoder.downsamplers.{int(match[1]) // (depth + 1) - 1}.conv.{parameter}": value}
-    if match := re.fullmatch(r"input_blocks\.(\d+)\.([01])\.(.+)", module):
-        level, layer = divmod(int(match[1]) - 1, depth + 1)
-        kind = "attentions" if match[2] == "1" else "blocks"
-        place, part = f"encoder.levels.{level}.{kind}.{layer}", match[3]
-    elif match := re.fullmatch(r"middle_block\.([012])\.(.+)", module):
-        place, part = f"encoder.middle.{int(match[1]) // 2}", match[2]
-        if match[1] == "1":
-            place = "encoder.middle_attention"
-    elif match := re.fullmatch(r"fea_tran\.(\d+)\.(.+)", module):
-        place, part = f"encoder.taps.{match[1]}", match[2]
-    else:
-        return {}
-    if "attention" not in place:
-        name = RESIDUAL_BLOCK.get(part)
-        return {f"{place}.{name}.{parameter}": value} if name else {}
-    return _attention_parts(place, part, parameter, value, heads)
-
-
-def _attention_parts(
-    place: str, part: str, parameter: str, value: Tensor, heads: int
-) -> dict[str, Tensor]:
-    """A self-attention's tensors. Its joint projection has the heads outside: (head, qkv, dim)."""
-    if part == "norm":
-        return {f"{place}.group_norm.{parameter}": value}
-    if part == "proj_out":
-        return {f"{place}.to_out.0.{parameter}": value.squeeze(-1)}
-    if part != "qkv" or not value.numel() or value.shape[0] % (3 * heads):
-        return {}
-    by_head = value.reshape(heads, 3, -1, *value.shape[1:2])
-    return {
-        f"{place}.to_{name}.{parameter}": by_head[:, i].flatten(0, 1)
-        for i, name in enumerate("qkv")
-    }
-
-
-def _cfw_name(key: str, levels: list[int]) -> str | None:
-    module, parameter = split_parameter(key)
-    match = re.fullmatch(r"(\d+)\.encode_enc_(\d)\.(.+)", module)
-    if not match:
-        return None
-    place, part = f"fusions.{levels.index(int(match[1]))}", match[3]
-    if match[2] in "13":
-        layer = "enter" if match[2] == "1" else "leave"
-        return f"{place}.{layer}.{part.replace('conv_out', 'conv_shortcut')}.{parameter}"
-    dense = re.fullmatch(r"(\d+)\.rdb([123])\.conv([1-5])", part)
-    if not dense:
-        return None
-    block, conv = int(dense[2]) - 1, int(dense[3]) - 1
-    return f"{place}.dense.{dense[1]}.blocks.{block}.convs.{conv}.{parameter}"
 
 
 def _add_cfw(read: StableSR, state: Mapping[str, Tensor], origin: str) -> None:
@@ -356,11 +260,20 @@ def _add_cfw(read: StableSR, state: Mapping[str, Tensor], origin: str) -> None:
         if reason := _reason(key):
             read.set_aside.setdefault(reason, []).append(key)
     plain = {k.removeprefix(FIRST_STAGE): v for k, v in state.items() if not _reason(k)}
-    plain = {k: v for k, v in plain.items() if not k.startswith(_FUSIONS)}
+    plain = {k: v for k, v in plain.items() if not k.startswith(FUSIONS)}
+    if plain:
+        read.set_aside["CFW's copy of the autoencoder"] = list(plain)
     autoencoder = read.components.get("autoencoder")
-    if not plain or not isinstance(autoencoder, AutoencoderKL):
+    if not isinstance(autoencoder, AutoencoderKL):
         return
-    read.set_aside["CFW's copy of the autoencoder"] = list(plain)
+    widths = list(autoencoder.config.block_out_channels)[-2:0:-1]
+    if list(read.components["cfw"].config.channels) != widths:
+        raise SegSRError(
+            f"the CFW in {origin} is of widths {list(read.components['cfw'].config.channels)}, but"
+            f" the autoencoder's middle levels of {widths}: the two do not belong together."
+        )
+    if not plain:
+        return
     own, theirs = autoencoder.state_dict(), vae_state(plain)
     if own.keys() != theirs.keys() or not all(
         own[key].shape == value.shape and torch.allclose(own[key], value.float(), 1e-2, 1e-3)
