@@ -148,6 +148,7 @@ def test_upscale_hands_its_arguments_over(upscaled):
         "steps": 5,
         "seed": 0,
         "guidance": 1.0,
+        "fidelity": None,
         "mask": Path("m"),
         "device": "auto",
         "overwrite": False,
@@ -161,7 +162,11 @@ def test_upscale_is_status_1_if_a_file_failed(upscaled):
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [(["--scale", "2"], "must be 4, got 2"), (["--steps", "0"], "must be at least 1, got 0")],
+    [
+        (["--scale", "2"], "must be 4, got 2"),
+        (["--steps", "0"], "must be at least 1, got 0"),
+        (["--fidelity", "1.5"], "must be from 0 to 1"),
+    ],
 )
 def test_upscale_refuses_what_it_cannot_do(option, message, upscaled, capsys):
     with pytest.raises(SystemExit) as stopped:

@@ -70,6 +70,13 @@ def test_the_papers_networks_fit_together() -> None:
     assert logits.shape == (1, 34, 64, 64)
 
 
+def test_the_variant_that_predicts_v_differs_in_nothing_else() -> None:
+    noise, v = (recipe("srdm", f"model={name}") for name in ("sd21", "sd21v"))
+    assert v.nets.scheduler.prediction_type == "v_prediction"
+    v.nets.scheduler.prediction_type = "epsilon"
+    assert OmegaConf.to_container(v, resolve=True) == OmegaConf.to_container(noise, resolve=True)
+
+
 def test_what_is_missing_is_told_with_how_to_get_it(tmp_path) -> None:
     with pytest.raises(SegSRError, match=r"weights and data.root|data.root and weights") as error:
         run.fit(load_config(Path("conf/joint.yaml"), [f"run_dir={tmp_path}"]))

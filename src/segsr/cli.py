@@ -85,6 +85,7 @@ def upscale(arguments: argparse.Namespace) -> int:
         steps=arguments.steps,
         seed=arguments.seed,
         guidance=arguments.guidance,
+        fidelity=arguments.fidelity,
         mask=arguments.mask,
         device=arguments.device,
         overwrite=arguments.overwrite,
@@ -111,6 +112,33 @@ def degrade(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
     )
     return 1 if summary.errors else 0
+
+
+def import_(arguments: argparse.Namespace) -> int:
+    """Imports a checkpoint; prints what was read, what was set aside and what to know."""
+    from segsr.checkpoints.stablesr import NOT_KNOWN, import_stablesr
+    from segsr.checkpoints.state_dict import enumerate_all
+
+    read = import_stablesr(
+        arguments.checkpoint,
+        arguments.output,
+        cfw=arguments.cfw,
+        base_model=arguments.base_model,
+        prompt_embedding=arguments.prompt_embedding,
+        head_dim=arguments.head_dim,
+        encoder_heads=arguments.encoder_heads,
+        prediction_type=arguments.prediction_type,
+        sha256=arguments.sha256,
+    )
+    for name, network in read.components.items():
+        print(f"{name:<12} {sum(p.numel() for p in network.parameters()):>13,} parameters")
+    for reason, keys in read.set_aside.items():
+        most = len(keys) if reason == NOT_KNOWN else 5
+        print(f"not read, {reason} ({len(keys)}): {enumerate_all(keys, most)}")
+    for note in read.notes:
+        print(note)
+    print(f"written to {arguments.output}")
+    return 0
 
 
 def _with_recipe(act: Callable[[DictConfig], None]) -> Callable[[argparse.Namespace], int]:
@@ -169,6 +197,9 @@ def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=_positive, metavar="N", help="sampling steps (default: the model's own)")
     add("--seed", type=int, default=0, metavar="N", help="the same seed draws the same details")
     add("--guidance", type=float, default=1.0, metavar="W", help="semantic guidance scale")
+    add(
+        "--fidelity", type=_share, metavar="W", help="of a controllable decoder: 0 free, 1 faithful"
+    )
     add("--mask", type=Path, metavar="FILE|FOLDER", help="masks of your own instead of predictions")
     add("--scale", type=_scale, default=4, metavar="4", help="factor; only 4 is trained for")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
@@ -188,12 +219,27 @@ def _degrade_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _import_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("kind", choices=("stablesr",), help="what the checkpoint is of")
+    add("checkpoint", type=Path, metavar="CKPT", help="its .ckpt, or its tensors as .safetensors")
+    add("-o", "--output", type=Path, required=True, metavar="DIR", help="model folder to write")
+    add("--cfw", type=Path, metavar="FILE", help="autoencoder checkpoint with StableSR's CFW")
+    add("--base-model", metavar="MODEL", help="whence autoencoder and prompt, if CKPT has none")
+    add("--prompt-embedding", type=Path, metavar="FILE", help="instead of the empty prompt")
+    add("--head-dim", type=_positive, metavar="N", help="channels per head of the U-Net (64)")
+    add("--encoder-heads", type=_positive, default=4, metavar="N", help="of the time-aware encoder")
+    add("--prediction-type", choices=("epsilon", "v_prediction"), default="epsilon")
+    add("--sha256", metavar="HEX", help="digest that CKPT must have")
+
+
 VERBS: Mapping[str, Verb] = {
     "fit": Verb("train a model", _recipe_arguments, _with_recipe(fit)),
     "test": Verb("print a table of a model's metrics", _recipe_arguments, _with_recipe(test)),
     "predict": Verb("run a model over a data set", _recipe_arguments, _with_recipe(predict)),
     "degrade": Verb("make pairs of a folder of photographs", _degrade_arguments, degrade),
     "upscale": Verb("restore photographs at four times their size", _upscale_arguments, upscale),
+    "import": Verb("turn a foreign checkpoint into a model folder", _import_arguments, import_),
 }
 
 
@@ -249,6 +295,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 1, got {number}")
     return number
 
 

@@ -34,8 +34,8 @@ RUN_DEFAULTS = {"seed": 0, "run_dir": None, "ckpt_path": None, "matmul_precision
 """What a recipe need not state; nor its `name`, which is that of its file."""
 
 _OPEN_VALUES = {
-    "base_model": "FOLDER (Stable Diffusion 2.1 base in diffusers layout, with vae/ and unet/) "
-    "or a hub id that carries it",
+    "base_model": "FOLDER (Stable Diffusion 2.1 base in diffusers layout, with vae/ and unet/), "
+    "FILE (its original .safetensors or .ckpt) or a hub id that carries it",
     "data.root": "FOLDER (your photographs; conf/data/ says of each data set where to get it and "
     "how to lay it out)",
     "weights": "FOLDER (the model folder that the stages before wrote: segsr fit -c "

@@ -1,15 +1,20 @@
 """Model folders: what is saved is what is loaded, and nothing in a file chooses code to run."""
 
 import json
+import resource
+import time
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
 import tiny
 from segsr import JointSegSR, SegSRPipeline
 from segsr.checkpoints.folder import find_folder, load_component, save_folder
 from segsr.errors import SegSRError
+from segsr.nets.controllable_decoder import ControllableDecoder
+from segsr.tasks.srdm import SRDM
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +106,7 @@ def test_a_newer_format_is_refused(folder) -> None:
 def test_weights_that_do_not_fit_are_refused(folder) -> None:
     path = folder / "controller" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "guidance_channels": 16}))
-    with pytest.raises(SegSRError, match="cannot be read"):
+    with pytest.raises(SegSRError, match=r"instead of \(16,"):
         load_component(folder, "controller")
 
 
@@ -112,3 +117,132 @@ def test_weights_with_a_key_missing_are_refused(folder) -> None:
     save_file(state, path, metadata={"format": "pt"})
     with pytest.raises(SegSRError, match=r"class_embedding\.weight"):
         load_component(folder, "bridge")
+
+
+@pytest.mark.parametrize(
+    ("component", "change"),
+    [
+        ("controller", {"channels": [10**9, 10**9, 10**9]}),
+        ("controller", {"guidance_channels": 10**30}),
+        ("controller", {"depth": 10**6}),
+        ("controller", {"channels": [2**20] * 3}),
+        ("denoiser", {"unet": {**tiny.UNET, "block_out_channels": [10**9, 10**9]}}),
+        ("denoiser", {"unet": {**tiny.UNET, "layers_per_block": 10**6}}),
+        ("prior", {"segformer": {"depths": [2**20, 1, 1, 1]}}),
+        ("seg_denoiser", {"num_classes": 2**20, "width": 2**20}),
+    ],
+)
+def test_absurd_sizes_are_refused_before_they_take_memory(folder, component, change) -> None:
+    path = folder / component / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started = time.process_time()
+    with pytest.raises(SegSRError, match=rf"{component}.*(damaged|get it anew)"):
+        load_component(folder, component)
+    assert time.process_time() - started < 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+@pytest.mark.parametrize(
+    ("component", "change"),
+    [
+        ("denoiser", {"unet": {**tiny.UNET, "_target_": "os.system"}}),
+        ("denoiser", {"unet": {**tiny.UNET, "down_block_types": ["os.system", "DownBlock2D"]}}),
+        ("denoiser", {"unet": {**tiny.UNET, "act_fn": "os.system"}}),
+        ("denoiser", {"unet": "os.system"}),
+        ("denoiser", {"quantization_config": {"quant_method": "bitsandbytes"}}),
+        ("controller", {"auto_map": {"AutoModel": "code.Model"}}),
+        ("prior", {"segformer": {"auto_map": {"AutoConfig": "code.Config"}}}),
+        ("prior", {"segformer": {"attn_implementation": "owner/kernel"}}),
+        ("prior", {"segformer": {"_attn_implementation": "owner/kernel"}}),
+        ("controller", {"_class_name": ["ImageController"]}),
+    ],
+)
+def test_a_nested_name_is_never_code(folder, component, change) -> None:
+    path = folder / component / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(SegSRError, match=component):
+        load_component(folder, component)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", '"text"', "{", "[" * 100_000, "\x00", "{}"])
+@pytest.mark.parametrize(
+    "file", ["controller/config.json", "scheduler/scheduler_config.json", "segsr.json"]
+)
+def test_json_that_is_no_such_object_is_refused(folder, file, text) -> None:
+    (folder / file).write_text(text)
+    with pytest.raises(SegSRError, match=file):
+        JointSegSR.from_pretrained(folder)
+
+
+def test_a_huge_json_is_not_parsed(folder) -> None:
+    (folder / "controller" / "config.json").write_text("{" + " " * (1 << 20) + "}")
+    with pytest.raises(SegSRError, match="larger than 1 MiB"):
+        load_component(folder, "controller")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_train_timesteps": 10**12},
+        {"beta_schedule": "os.system"},
+        {"trained_betas": "text"},
+        {"beta_start": [1, 2]},
+    ],
+)
+def test_a_scheduler_of_absurd_settings_is_refused(folder, change) -> None:
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(SegSRError, match="scheduler_config"):
+        JointSegSR.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("settings", [{"srdm": 3}, {"srdm": {"steps": [1]}}, {"segdm": [1]}])
+def test_settings_are_plain_values(folder, settings) -> None:
+    (folder / "segsr.json").write_text(json.dumps({"format": 1, **settings}))
+    with pytest.raises(SegSRError, match="plain values"):
+        JointSegSR.from_pretrained(folder)
+
+
+def test_damaged_weights_are_refused(folder) -> None:
+    path = folder / "controller" / "diffusion_pytorch_model.safetensors"
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:100], whole[:-1], b"\xff" * 8 + whole[8:], whole + b"x"):
+        path.write_bytes(damaged)
+        with pytest.raises(SegSRError, match="no readable safetensors"):
+            load_component(folder, "controller")
+    state = tiny.controller().state_dict()
+    name = "encoder.conv_in.weight"
+    save_file({**state, name: state[name].transpose(0, 1).contiguous()}, path)
+    with pytest.raises(SegSRError, match=rf"{name} is \(12, 8, 3, 3\) instead of \(8, 12, 3, 3\)"):
+        load_component(folder, "controller")
+
+
+def test_the_controllable_decoder_is_optional(tmp_path) -> None:
+    torch.manual_seed(0)
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        latent_channels=tiny.LATENTS,
+        norm_num_groups=4,
+    )
+    parts = (tiny.controller(), tiny.denoiser(), tiny.scheduler())
+    plain = SRDM(vae, *parts, steps=2).eval()
+    cfw = ControllableDecoder((8,), depth=1, growth=2, norm_groups=4)
+    faithful = SRDM(vae, *parts, steps=2, cfw=cfw, fidelity=0.75).eval()
+    assert not any(p.requires_grad for p in faithful.autoencoder.parameters())
+    plain.save_pretrained(tmp_path / "plain")
+    faithful.save_pretrained(tmp_path / "faithful")
+    assert SRDM.from_pretrained(tmp_path / "plain").autoencoder.cfw is None
+    loaded = SRDM.from_pretrained(tmp_path / "faithful")
+    assert loaded.fidelity == 0.75
+    lq = torch.rand(1, 3, 8, 16)
+
+    def restore(model):
+        return list(model.sample(lq, [torch.Generator().manual_seed(1)]))[-1]
+
+    assert torch.equal(restore(loaded), restore(faithful))
+    assert not torch.equal(restore(faithful), restore(plain))
+    loaded.fidelity = 0.0
+    assert torch.equal(restore(loaded), restore(plain))

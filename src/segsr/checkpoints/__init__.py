@@ -1,1 +1,1 @@
-"""Model folders: safetensors and plain JSON, nothing executed, nothing imported by name."""
+"""Weights in and out: tensors and plain JSON, nothing executed, nothing imported by name."""

@@ -4,6 +4,7 @@
       segsr.json          format, and the settings of SRDM and SegDM
       scheduler/          scheduler_config.json
       autoencoder/ controller/ denoiser/ prior/ seg_denoiser/ bridge/
+      cfw/                (optional)
                           config.json and diffusion_pytorch_model.safetensors each
 
 Which class reads a component is looked up in a fixed table; a name from a file that is not in it
@@ -32,8 +33,11 @@ from diffusers import (
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from segsr.checkpoints.network import CONFIG, load_network, read_json
+from segsr.checkpoints.state_dict import first_line
 from segsr.errors import SegSRError
 from segsr.nets.bridge import DualModalityBridge
+from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.nets.patch_autoencoder import PatchAutoencoder
@@ -51,6 +55,7 @@ _CLASSES: dict[str, tuple[type[ModelMixin], ...]] = {
     "prior": (SegPrior,),
     "seg_denoiser": (SegDenoiser,),
     "bridge": (DualModalityBridge,),
+    "cfw": (ControllableDecoder,),
 }
 _SCHEDULERS = (DDPMScheduler, DDIMScheduler, DPMSolverMultistepScheduler)
 
@@ -89,37 +94,27 @@ def load_component(folder: str | Path, component: str) -> ModelMixin:
 
     Args:
         folder: See `find_folder`.
-        component: `autoencoder`, `controller`, `denoiser`, `prior`, `seg_denoiser` or `bridge`.
+        component: `autoencoder`, `controller`, `denoiser`, `prior`, `seg_denoiser`, `bridge` or
+            `cfw`.
 
     Raises:
         SegSRError: If the component is missing, of an unknown class, or its weights do not fit.
     """
     path = find_folder(folder) / component
-    config = _read_json(path / "config.json")
+    config = read_json(path / CONFIG)
     classes = {cls.__name__: cls for cls in _CLASSES[component]}
-    cls = classes.get(config.get("_class_name", ""))
+    cls = classes.get(str(config.get("_class_name")))
     if cls is None:
         raise SegSRError(
-            f"{path / 'config.json'} names the class {config.get('_class_name')!r}, but a"
+            f"{path / CONFIG} names the class {config.get('_class_name')!r}, but a"
             f" {component} must be one of {', '.join(classes)}."
         )
-    try:
-        model, report = cls.from_pretrained(
-            str(path),
-            use_safetensors=True,
-            torch_dtype=torch.float32,
-            low_cpu_mem_usage=False,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SegSRError(f"the weights in {path} cannot be read ({error}).") from error
-    foreign = [*report["missing_keys"], *report["unexpected_keys"]]
-    if foreign:
-        raise SegSRError(
-            f"the weights in {path} lack or exceed what its config.json describes, first at"
-            f" {foreign[0]}: the folder is damaged, get it anew."
-        )
-    return model
+    return load_network(cls, path)
+
+
+def has_component(folder: str | Path, component: str) -> bool:
+    """Whether a model folder holds an optional network."""
+    return (find_folder(folder) / component / CONFIG).is_file()
 
 
 def load_scheduler(folder: str | Path) -> Any:
@@ -129,15 +124,18 @@ def load_scheduler(folder: str | Path) -> Any:
         SegSRError: If it is missing or of another class.
     """
     path = find_folder(folder) / "scheduler" / "scheduler_config.json"
-    config = _read_json(path)
+    config = read_json(path)
     classes = {cls.__name__: cls for cls in _SCHEDULERS}
-    cls = classes.get(config.get("_class_name", ""))
+    cls = classes.get(str(config.get("_class_name")))
     if cls is None:
         raise SegSRError(
             f"{path} names the class {config.get('_class_name')!r}, but a scheduler must be one"
             f" of {', '.join(classes)}."
         )
-    return cls.from_config(config)
+    try:
+        return cls.from_config(config)
+    except Exception as error:  # whatever a scheduler makes of numbers from a file
+        raise SegSRError(f"{path} describes no {cls.__name__} ({first_line(error)}).") from error
 
 
 def load_settings(folder: str | Path) -> dict[str, Any]:
@@ -147,9 +145,15 @@ def load_settings(folder: str | Path) -> dict[str, Any]:
         SegSRError: If the file is missing or of a newer format.
     """
     path = find_folder(folder) / SETTINGS
-    settings = _read_json(path)
+    settings = read_json(path)
     if settings.pop("format", None) != FORMAT:
         raise SegSRError(f"{path} is not of format {FORMAT}: this segsr cannot read it, update it.")
+    for branch, values in settings.items():
+        plain = isinstance(values, dict) and not any(
+            isinstance(value, dict | list) for value in values.values()
+        )
+        if not plain:
+            raise SegSRError(f"{path} must give {branch!r} an object of plain values: get it anew.")
     return settings
 
 
@@ -177,7 +181,7 @@ def save_folder(
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             stored = component if dtype is None else copy.deepcopy(component).to(dtype)
             stored.save_pretrained(temporary)
-            _forget_origin(Path(temporary, "config.json"))
+            _forget_origin(Path(temporary, CONFIG))
             _move_files(Path(temporary), folder / name)
     if scheduler is not None:
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -193,7 +197,7 @@ def save_folder(
 
 def _forget_origin(config: Path) -> None:
     """Drop the folder that the component was once loaded from."""
-    content = _read_json(config)
+    content = read_json(config)
     content.pop("_name_or_path", None)
     config.write_text(json.dumps(content, indent=2) + "\n")
 
@@ -203,18 +207,3 @@ def _move_files(source: Path, target: Path) -> None:
     for file in source.iterdir():
         file.chmod(0o644)  # safetensors makes its files private
         os.replace(file, target / file.name)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise SegSRError(
-            f"{path} is missing: the folder holds no such component; train that stage or give"
-            " another folder."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise SegSRError(f"{path} cannot be read as JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise SegSRError(f"{path} must hold a JSON object, got a {type(content).__name__}.")
-    return content

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from segsr.checkpoints.folder import (
     find_folder,
+    has_component,
     load_component,
     load_scheduler,
     load_settings,
 )
 from segsr.nets.bridge import DualModalityBridge
+from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.nets.seg_denoiser import SegDenoiser
@@ -45,6 +47,7 @@ class SegSRPipeline(DiffusionPipeline):
         bridge: DualModalityBridge,
         scheduler: Any,
         settings: dict[str, Any] | None = None,
+        cfw: ControllableDecoder | None = None,
     ) -> None:
         super().__init__()
         self.register_modules(
@@ -55,10 +58,11 @@ class SegSRPipeline(DiffusionPipeline):
             seg_denoiser=seg_denoiser,
             bridge=bridge,
             scheduler=scheduler,
+            cfw=cfw,
         )
         settings = settings or {}
         self.model = JointSegSR(
-            SRDM(autoencoder, controller, denoiser, scheduler, **settings.get("srdm", {})),
+            SRDM(autoencoder, controller, denoiser, scheduler, cfw=cfw, **settings.get("srdm", {})),
             SegDM(prior, seg_denoiser, **settings.get("segdm", {})),
             bridge,
         ).eval()
@@ -74,7 +78,8 @@ class SegSRPipeline(DiffusionPipeline):
         """
         folder = find_folder(model, revision)
         names = ("autoencoder", "controller", "denoiser", "prior", "seg_denoiser", "bridge")
-        components = {name: load_component(folder, name) for name in names}
+        present = [*names, "cfw"] if has_component(folder, "cfw") else names
+        components = {name: load_component(folder, name) for name in present}
         return cls(
             **components,
             scheduler=load_scheduler(folder),

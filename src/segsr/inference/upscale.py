@@ -51,6 +51,7 @@ def upscale_files(
     steps: int | None = None,
     seed: int = 0,
     guidance: float = 1.0,
+    fidelity: float | None = None,
     mask: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -68,6 +69,8 @@ def upscale_files(
         steps: Sampling steps; the model's own number if None.
         seed: Key of the noise, together with the file's name.
         guidance: Semantic guidance scale: 0 ignores the mask, 1 as trained.
+        fidelity: Weight of the LQ photograph's own features in the controllable decoder, 0 to 1;
+            the model's own if None.
         mask: A mask file for the one photograph, or a folder of masks with the photographs' stems;
             a photograph without one gets SegDM's.
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -85,6 +88,10 @@ def upscale_files(
     if mask is not None and not mask.exists():
         raise SegSRError(f"no mask {mask}: give a PNG, or a folder of PNGs.")
     network = JointSegSR.from_pretrained(model).to(find_device(device))
+    if fidelity is not None:
+        if network.srdm.autoencoder.cfw is None:
+            raise SegSRError(f"{model} has no controllable decoder (cfw/): leave --fidelity out.")
+        network.srdm.fidelity = fidelity
     steps = steps or network.srdm.steps
     summary = Summary()
     written: set[Path] = set()

@@ -7,6 +7,7 @@ from diffusers import AutoencoderKL
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.patch_autoencoder import PatchAutoencoder
 
 
@@ -15,11 +16,15 @@ class Autoencoder(nn.Module):
 
     Args:
         codec: `diffusers.AutoencoderKL` (Stable Diffusion) or our `PatchAutoencoder`.
+        cfw: StableSR's controllable decoder for an `AutoencoderKL`.
     """
 
-    def __init__(self, codec: AutoencoderKL | PatchAutoencoder) -> None:
+    def __init__(
+        self, codec: AutoencoderKL | PatchAutoencoder, cfw: ControllableDecoder | None = None
+    ) -> None:
         super().__init__()
         self.codec = codec
+        self.cfw = cfw
 
     @property
     def factor(self) -> int:
@@ -45,7 +50,22 @@ class Autoencoder(nn.Module):
         scaled: Tensor = latents * self.codec.config.scaling_factor
         return scaled
 
-    def decode(self, latents: Float[Tensor, "b c lh lw"]) -> Float[Tensor, "b 3 h w"]:
-        """Return images of scaled `latents`, in [0, 1] up to overshoot (not clamped)."""
-        images: Tensor = self.codec.decode(latents / self.codec.config.scaling_factor).sample
+    def decode(
+        self,
+        latents: Float[Tensor, "b c lh lw"],
+        lq: Float[Tensor, "b 3 h w"] | None = None,
+        fidelity: float = 0.0,
+    ) -> Float[Tensor, "b 3 h w"]:
+        """Return images of scaled `latents`, in [0, 1] up to overshoot (not clamped).
+
+        Args:
+            latents: What to decode.
+            lq: The enlarged LQ images in [0, 1], for the controllable decoder.
+            fidelity: Weight of their features, from 0 to 1.
+        """
+        unscaled = latents / self.codec.config.scaling_factor
+        if self.cfw is None or lq is None:
+            images: Tensor = self.codec.decode(unscaled).sample
+        else:
+            images = self.cfw(self.codec, unscaled, lq * 2 - 1, fidelity)
         return (images + 1) / 2

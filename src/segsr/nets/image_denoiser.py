@@ -28,6 +28,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
+    prompt: Tensor | None
 
     @register_to_config
     def __init__(
@@ -44,8 +45,8 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
             for name, child in list(parent.named_children()):
                 if isinstance(child, ResnetBlock2D):
                     setattr(parent, name, GuidedResnetBlock(child, guidance_channels, sft_hidden))
-        shape = (prompt_tokens, self.net.config.cross_attention_dim) if prompt_tokens else (0, 0)
-        self.register_buffer("prompt", torch.zeros(shape), persistent=prompt_tokens > 0)
+        shape = (prompt_tokens, self.net.config.cross_attention_dim)
+        self.register_buffer("prompt", torch.zeros(shape) if prompt_tokens else None)
 
     def guided_blocks(self) -> Iterator[GuidedResnetBlock]:
         """Yield the blocks that carry an SFT (22 in Stable Diffusion 2.1)."""
@@ -83,7 +84,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
             guidance: One map per resolution that the U-Net visits, keyed by width.
             prompt: Text features for the cross-attention; the stored ones if None.
         """
-        if prompt is None and self.prompt.numel():
+        if prompt is None and self.prompt is not None:
             prompt = self.prompt.expand(latents.shape[0], -1, -1)
         prediction: Tensor = self.net(
             latents, timesteps, prompt, timestep_cond=guidance, return_dict=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +36,10 @@ class SegPrior(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, num_classes: int = 34, segformer: dict[str, Any] | None = None) -> None:
         super().__init__()
+        known = inspect.signature(SegformerConfig).parameters
+        if foreign := [name for name in segformer or {} if name not in known]:
+            # Others, which it would take too, can name code of the hub (attn_implementation).
+            raise ValueError(f"segformer has no {', '.join(foreign)}: see transformers' config.")
         config = SegformerConfig(num_labels=num_classes, **(segformer or {}))
         self.net = SegformerForSemanticSegmentation(config)
         self.net.decode_head.classifier = nn.Identity()  # the head now returns its fused feature

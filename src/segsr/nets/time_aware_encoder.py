@@ -109,7 +109,7 @@ class TimeAwareEncoder(nn.Module):
         channels: Width of each level; each level after the first halves the resolution.
         depth: Residual blocks per level.
         attention_levels: Levels whose blocks are followed by self-attention; the middle block
-            attends if any level does.
+            attends if any level does, and alone if only a level past the last is named.
         heads: Attention heads.
         norm_groups: Groups of every GroupNorm; must divide all widths.
         silent: End every map in a zero-initialised projection, so that a fresh encoder returns 0.

@@ -188,7 +188,7 @@ class JointSegSR(Task):
     ) -> tuple[Float[Tensor, "b 3 sh sw"], Int[Tensor, "b sh sw"]]:
         """Return the image in [0, 1] and the mask that a step predicts, at HQ size."""
         with torch.no_grad():
-            image = self.srdm.decode(step.predicted_latents, self.srdm.encode_lq(lq))
+            image = self.srdm.decode(step.predicted_latents, self.srdm.encode_lq(lq), lq)
             return image, decode_mask(step.mask_log_probs, self.segdm.factor)
 
     def restore_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:

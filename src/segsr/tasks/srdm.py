@@ -14,11 +14,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import Batch
-from segsr.checkpoints.folder import load_component, load_scheduler, load_settings, save_folder
+from segsr.checkpoints.folder import (
+    has_component,
+    load_component,
+    load_scheduler,
+    load_settings,
+    save_folder,
+)
 from segsr.diffusion import gaussian
 from segsr.diffusion.joint_sampler import image_step
 from segsr.metrics.restoration import restoration_metrics
 from segsr.nets.autoencoder import Autoencoder
+from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.nets.patch_autoencoder import PatchAutoencoder
@@ -57,6 +64,8 @@ class SRDM(Task):
         steps: Sampling steps where a call names none.
         temperature: Standard deviation of the noise a restoration starts from. 1 samples; less
             trades invented detail for fidelity, as far as 0, a deterministic estimate.
+        cfw: StableSR's controllable decoder; always frozen.
+        fidelity: Its weight w, from 0 (the plain decoder) to 1.
         **task: See `Task`.
     """
 
@@ -75,11 +84,13 @@ class SRDM(Task):
         train_denoiser: bool = False,
         steps: int = 4,
         temperature: float = 1.0,
+        cfw: ControllableDecoder | None = None,
+        fidelity: float = 0.5,
         **task: Any,
     ) -> None:
         super().__init__(**task)
         gaussian.check_prediction_type(scheduler.config.prediction_type)
-        self.autoencoder = Autoencoder(autoencoder)
+        self.autoencoder = Autoencoder(autoencoder, cfw)
         self.autoencoder.requires_grad_(False)
         self.controller = controller
         self.denoiser = denoiser
@@ -87,6 +98,7 @@ class SRDM(Task):
         self.residual_scale = residual_scale
         self.steps = steps
         self.temperature = temperature
+        self.fidelity = fidelity
         abar = scheduler.alphas_cumprod.float()
         weights = torch.ones_like(abar) if timestep_weights is None else timestep_weights(abar)
         self.register_buffer("abar", abar, persistent=False)
@@ -185,12 +197,16 @@ class SRDM(Task):
                 now = as_timesteps(t, state)
                 output = self.denoiser(state, now, self.controller(lq_latents, now))
                 clean, state = image_step(scheduler, output, state, t, generators)
-                image = self.decode(clean, lq_latents)
+                image = self.decode(clean, lq_latents, lq)
             yield image
 
-    def decode(self, clean: Tensor, lq_latents: Tensor) -> Float[Tensor, "b 3 h w"]:
+    def decode(
+        self, clean: Tensor, lq_latents: Tensor, lq: Float[Tensor, "b 3 h w"]
+    ) -> Float[Tensor, "b 3 sh sw"]:
         """Return the image of a clean state, clamped to [0, 1]."""
-        return self.autoencoder.decode(self.from_state(clean, lq_latents)).clamp(0, 1)
+        latents = self.from_state(clean, lq_latents)
+        enlarged = None if self.autoencoder.cfw is None else upsample_lq(lq)
+        return self.autoencoder.decode(latents, enlarged, self.fidelity).clamp(0, 1)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the networks, the scheduler and the settings into the model folder `folder`."""
@@ -199,16 +215,15 @@ class SRDM(Task):
             "steps": self.steps,
             "temperature": self.temperature,
         }
-        save_folder(
-            folder,
-            {
-                "autoencoder": self.autoencoder.codec,
-                "controller": self.controller,
-                "denoiser": self.denoiser,
-            },
-            {"srdm": settings},
-            self.scheduler,
-        )
+        components = {
+            "autoencoder": self.autoencoder.codec,
+            "controller": self.controller,
+            "denoiser": self.denoiser,
+        }
+        if self.autoencoder.cfw is not None:
+            components["cfw"] = self.autoencoder.cfw
+            settings["fidelity"] = self.fidelity
+        save_folder(folder, components, {"srdm": settings}, self.scheduler)
 
     @classmethod
     def from_pretrained(cls, model: str | Path, **options: Any) -> SRDM:
@@ -222,6 +237,7 @@ class SRDM(Task):
             load_component(model, "controller"),
             load_component(model, "denoiser"),
             load_scheduler(model),
+            cfw=load_component(model, "cfw") if has_component(model, "cfw") else None,
             **{**load_settings(model).get("srdm", {}), **options},
         )
 

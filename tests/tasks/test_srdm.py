@@ -1,0 +1,50 @@
+"""SRDM with either of Stable Diffusion's prediction types: an oracle restores what it knows."""
+
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+import tiny
+from segsr.nets.patch_autoencoder import PatchAutoencoder
+from segsr.seeding import generator
+from segsr.tasks.srdm import SRDM
+
+
+def model(prediction_type: str) -> SRDM:
+    scheduler = DDIMScheduler.from_config(tiny.scheduler().config, prediction_type=prediction_type)
+    return SRDM(
+        PatchAutoencoder(4, tiny.LATENTS), tiny.controller(), tiny.denoiser(), scheduler, steps=4
+    ).eval()
+
+
+def oracle(kind: str, x0: torch.Tensor, abar: torch.Tensor):
+    """The exact prediction for a known x0, from the definitions of noise and velocity."""
+
+    def predict(z_t, t, guidance):
+        a = abar[t].view(-1, 1, 1, 1)
+        noise = (z_t - a.sqrt() * x0) / (1 - a).sqrt()
+        return noise if kind == "epsilon" else a.sqrt() * noise - (1 - a).sqrt() * x0
+
+    return predict
+
+
+@pytest.mark.parametrize("start", ["noise", "lq"])
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_an_oracle_restores_what_it_knows(kind, start) -> None:
+    srdm, batch = model(kind), tiny.batch(1, 32)
+    x0 = srdm.autoencoder.encode(batch["hq"])
+    srdm.denoiser.forward = oracle(kind, x0, srdm.abar)
+    *_, restored = srdm.sample(batch["lq"], [generator(0)], start=start)
+    expected = srdm.autoencoder.decode(x0).clamp(0, 1)
+    torch.testing.assert_close(restored, expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+def test_an_oracle_has_no_loss(kind) -> None:
+    srdm, batch = model(kind), tiny.batch(2, 32)
+    generators = [generator(i) for i in range(2)]
+    t = torch.tensor([150, 900])
+    x0 = srdm.autoencoder.encode(batch["hq"])
+    sample = srdm.noise(batch, t, generators)
+    predicted = oracle(kind, x0, srdm.abar)(sample.latents, t, None)
+    torch.testing.assert_close(predicted, sample.target, atol=1e-3, rtol=0)
