@@ -66,8 +66,9 @@ def confusion(mask: Tensor, truth: Tensor) -> np.ndarray:
 
 def restore(model: JointSegSR, batch: Batch, seed: int, **options) -> tuple[Tensor, Tensor]:
     """Return the restored image and mask of a batch of one."""
-    *_, last = model.sample(batch["lq"], [generator(seed, batch["name"][0])], **options)
-    return model.decode(last, batch["lq"])
+    conditions = model.read_lq(batch["lq"])
+    *_, last = model.sample(conditions, [generator(seed, batch["name"][0])], **options)
+    return model.decode(last, conditions)
 
 
 def miou_difference(a: np.ndarray, b: np.ndarray, resamples: int = 2000) -> tuple[float, ...]:

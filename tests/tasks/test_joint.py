@@ -10,7 +10,8 @@ from segsr.tasks.joint import JointSegSR
 
 def steps(model: JointSegSR, **options):
     lq = tiny.batch()["lq"]
-    return list(model.sample(lq, [generator(0), generator(1)], steps=3, **options))
+    conditions = model.read_lq(lq)
+    return list(model.sample(conditions, [generator(0), generator(1)], steps=3, **options))
 
 
 def test_a_silent_bridge_is_srdm_and_segdm_alone_to_the_bit() -> None:
@@ -21,9 +22,10 @@ def test_a_silent_bridge_is_srdm_and_segdm_alone_to_the_bit() -> None:
         assert torch.equal(step.predicted_latents, alone.predicted_latents)
         assert torch.equal(step.mask_log_probs, alone.mask_log_probs)
     # One step of the tasks themselves: the same generator draws the image's noise first.
-    (first,) = model.sample(lq, [generator(0), generator(1)], steps=1)
-    (image,) = model.srdm.sample(lq, [generator(0), generator(1)], steps=1)
-    assert torch.equal(model.decode(first, lq)[0], image)
+    conditions = model.read_lq(lq)
+    (first,) = model.sample(conditions, [generator(0), generator(1)], steps=1)
+    image = model.srdm.restore(lq, [generator(0), generator(1)], steps=1)
+    assert torch.equal(model.decode(first, conditions)[0], image)
     features = model.segdm.read_lq(lq).features
     with torch.no_grad():
         assert torch.equal(first.mask_log_probs, model.segdm.predict(first.masks, 999, features))
@@ -73,10 +75,10 @@ def test_the_noise_belongs_to_the_photograph(start: str) -> None:
     names = ["a.jpg", "b.jpg", "c.jpg"]
 
     def restored(order: list[int]):
-        *_, last = model.sample(
-            lq[order], [generator(0, names[i]) for i in order], steps=3, start=start
-        )
-        image, mask = model.decode(last, lq[order])
+        conditions = model.read_lq(lq[order])
+        keys = [generator(0, names[i]) for i in order]
+        *_, last = model.sample(conditions, keys, steps=3, start=start)
+        image, mask = model.decode(last, conditions)
         return dict(zip((names[i] for i in order), zip(image, mask, strict=True), strict=True))
 
     together, reverse = restored([0, 1, 2]), restored([2, 1, 0])
@@ -171,3 +173,39 @@ def test_diffusion_on_the_first_prediction_noises_the_guess() -> None:
     guess = model.first_guess(features, twins)
     assert (sample.masks == guess).float().mean() > 0.99
     assert not torch.equal(sample.clean, guess)
+
+
+def test_guidance_exaggerates_what_the_mask_changes() -> None:
+    model = tiny.joint().eval()
+    without, trained, strong = (steps(model, guidance=w)[0] for w in (0.0, 1.0, 2.5))
+    difference = trained.predicted_latents - without.predicted_latents
+    assert float(difference.abs().max()) > 0
+    torch.testing.assert_close(
+        strong.predicted_latents, without.predicted_latents + 2.5 * difference, atol=1e-4, rtol=1e-3
+    )
+
+
+def test_autoencoder_and_prior_run_once_per_image_whatever_the_steps(monkeypatch) -> None:
+    model = tiny.joint().eval()
+    calls = {"encode": 0, "decode": 0, "prior": 0}
+
+    def counted(owner, method: str, name: str) -> None:
+        original = getattr(owner, method)
+
+        def count(*arguments, **options):
+            calls[name] += 1
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(owner, method, count)
+
+    counted(model.srdm.autoencoder, "encode", "encode")
+    counted(model.srdm.autoencoder, "decode", "decode")
+    counted(model.segdm.prior, "forward", "prior")
+    restored = model.restore(tiny.batch(1)["lq"][0], steps=5)
+    assert calls == {"encode": 1, "decode": 1, "prior": 1}
+    assert restored.trajectory == []
+    shown = model.restore(tiny.batch(1)["lq"][0], steps=5, trajectory=True)
+    assert calls == {"encode": 2, "decode": 6, "prior": 2}
+    assert len(shown.trajectory) == 5
+    assert torch.equal(shown.image, restored.image)
+    assert torch.equal(shown.trajectory[-1].mask, restored.mask)

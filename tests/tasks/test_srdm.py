@@ -34,7 +34,7 @@ def test_an_oracle_restores_what_it_knows(kind, start) -> None:
     srdm, batch = model(kind), tiny.batch(1, 32)
     x0 = srdm.autoencoder.encode(batch["hq"])
     srdm.denoiser.forward = oracle(kind, x0, srdm.abar)
-    *_, restored = srdm.sample(batch["lq"], [generator(0)], start=start)
+    restored = srdm.restore(batch["lq"], [generator(0)], start=start)
     expected = srdm.autoencoder.decode(x0).clamp(0, 1)
     torch.testing.assert_close(restored, expected, atol=1e-3, rtol=0)
 

@@ -100,8 +100,9 @@ class SegSRPipeline(DiffusionPipeline):
         mask: Int[Tensor, "mh mw"] | None = None,
         guidance_scale: float = 1.0,
         start: Start = "noise",
+        trajectory: bool = False,
     ) -> Restoration:
-        """Return the photograph at SCALE times its size, with its mask and its trajectory.
+        """Return the photograph at SCALE times its size, with its mask.
 
         Args:
             image: The LQ photograph: RGB, in [0, 1] if a tensor.
@@ -111,6 +112,7 @@ class SegSRPipeline(DiffusionPipeline):
             mask: Classes to hold fixed, at LQ or HQ size; 255 leaves a pixel to SegDM.
             guidance_scale: Semantic guidance scale: 0 ignores the mask, 1 as trained.
             start: Start from pure noise or from the LQ latent at t=999.
+            trajectory: Also decode what every step predicts.
 
         Raises:
             SegSRError: If the image or the mask does not fit.
@@ -126,5 +128,6 @@ class SegSRPipeline(DiffusionPipeline):
                 mask=mask,
                 guidance=guidance_scale,
                 start=start,
+                trajectory=trajectory,
                 on_step=lambda t: progress.update(),
             )

@@ -21,6 +21,7 @@ from segsr.metrics.restoration import restoration_metrics
 from segsr.metrics.segmentation import segmentation_metrics
 from segsr.nets.bridge import DualModalityBridge
 from segsr.nets.resize_codec import decode_mask, enlarge
+from segsr.nets.seg_prior import Prior
 from segsr.nets.time_aware_encoder import add_guidance, as_timesteps, keep_guidance
 from segsr.seeding import generator
 from segsr.tasks.pictures import log_pictures
@@ -32,10 +33,17 @@ from segsr.tasks.task import Task, draw_keep
 
 @dataclass(frozen=True)
 class Conditions:
-    """What is read off an LQ image once, before the first step."""
+    """What is read off LQ images once, before the first step.
 
+    Attributes:
+        lq: The images themselves.
+        lq_latents: Their latents, for the image branch.
+        prior: F_lq and the first mask's logits, for the mask branch.
+    """
+
+    lq: Tensor
     lq_latents: Tensor
-    features: Tensor
+    prior: Prior
 
 
 class Predictions(NamedTuple):
@@ -112,7 +120,7 @@ class JointSegSR(Task):
 
     def read_lq(self, lq: Float[Tensor, "b 3 h w"]) -> Conditions:
         """Return the conditions of both branches, computed once per image."""
-        return Conditions(self.srdm.encode_lq(lq), self.segdm.read_lq(lq).features)
+        return Conditions(lq, self.srdm.encode_lq(lq), self.segdm.read_lq(lq))
 
     def predict_step_at(
         self, conditions: Conditions, guidance: float = 1.0, exchange: bool = True
@@ -134,21 +142,22 @@ class JointSegSR(Task):
             if exchange:
                 noisy = self.srdm.noisy_latents(latents, conditions.lq_latents, now)
                 aid = self.bridge.aid(noisy, now)
-            log_mask = self.segdm.predict(masks, t, conditions.features, aid)
+            log_mask = self.segdm.predict(masks, t, conditions.prior.features, aid)
             if guidance == 0:
                 return Prediction(self.srdm.denoiser(latents, now, lq_guidance), log_mask)
             control = add_guidance(lq_guidance, self.bridge.control(masks, now))
-            output = self.srdm.denoiser(latents, now, control)
-            if guidance != 1:
-                alone = self.srdm.denoiser(latents, now, lq_guidance)
-                output = guide(output, alone, guidance)
-            return Prediction(output, log_mask)
+            if guidance == 1:
+                return Prediction(self.srdm.denoiser(latents, now, control), log_mask)
+            both = {width: torch.cat([control[width], lq_guidance[width]]) for width in control}
+            output = self.srdm.denoiser(latents.repeat(2, 1, 1, 1), now.repeat(2), both)
+            guided, alone = output.chunk(2)
+            return Prediction(guide(guided, alone, guidance), log_mask)
 
         return predict
 
     def sample(
         self,
-        lq: Float[Tensor, "b 3 h w"],
+        conditions: Conditions,
         generators: list[torch.Generator],
         *,
         steps: int | None = None,
@@ -160,7 +169,7 @@ class JointSegSR(Task):
         """Yield every step of the joint reverse process.
 
         Args:
-            lq: LQ images; SCALE times their sides must be multiples of `srdm.multiple`.
+            conditions: From `read_lq`.
             generators: One CPU generator per image.
             steps: Sampling steps; the SRDM's own number if None.
             mask: Classes on the latent grid held fixed instead of SegDM's; 255 leaves a pixel free.
@@ -168,11 +177,10 @@ class JointSegSR(Task):
             exchange: Whether the mask sees the image.
             start: Start from pure noise or from the LQ latent at the first timestep.
         """
-        conditions = self.read_lq(lq)
         scheduler = self.srdm.timed_scheduler(steps)
         first = int(scheduler.timesteps[0])
         latents = self.srdm.start_state(conditions.lq_latents, first, generators, start)
-        masks = self.segdm.start_state(conditions.features, generators)
+        masks = self.segdm.start_state(conditions.prior.features, generators)
         yield from joint_reverse(
             self.predict_step_at(conditions, guidance, exchange),
             scheduler,
@@ -184,17 +192,16 @@ class JointSegSR(Task):
         )
 
     def decode(
-        self, step: JointStep, lq: Float[Tensor, "b 3 h w"]
+        self, step: JointStep, conditions: Conditions
     ) -> tuple[Float[Tensor, "b 3 sh sw"], Int[Tensor, "b sh sw"]]:
         """Return the image in [0, 1] and the mask that a step predicts, at HQ size."""
-        with torch.no_grad():
-            image = self.srdm.decode(step.predicted_latents, self.srdm.encode_lq(lq), lq)
-            return image, decode_mask(step.mask_log_probs, self.segdm.factor)
+        image = self.srdm.decode(step.predicted_latents, conditions.lq_latents, conditions.lq)
+        return image, decode_mask(step.mask_log_probs, self.segdm.factor)
 
-    def restore_batch(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def restore_batch(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, Tensor]:
         """Return the restored images and masks of a batch, each seeded by its name."""
-        *_, last = self.sample(batch["lq"], self.evaluation_generators(batch))
-        return self.decode(last, batch["lq"])
+        *_, last = self.sample(conditions, self.evaluation_generators(batch))
+        return self.decode(last, conditions)
 
     def restore(
         self,
@@ -205,8 +212,9 @@ class JointSegSR(Task):
         mask: Int[Tensor, "mh mw"] | None = None,
         guidance: float = 1.0,
         start: Start = "noise",
+        trajectory: bool = False,
     ) -> Restoration:
-        """Return the photograph at SCALE times its size, with its mask and every step between.
+        """Return the photograph at SCALE times its size, with its mask.
 
         See `segsr.tasks.restoration.restore`.
         """
@@ -218,6 +226,7 @@ class JointSegSR(Task):
             mask=mask,
             guidance=guidance,
             start=start,
+            trajectory=trajectory,
         )
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -248,17 +257,18 @@ class JointSegSR(Task):
 
     def evaluate(self, batch: Batch) -> None:
         """Restore the batch, measure it against bicubic and the prior, and picture it."""
-        image, mask = self.restore_batch(batch)
+        conditions = self.read_lq(batch["lq"])
+        image, mask = self.restore_batch(batch, conditions)
         if "hq" in batch:
             self.measure("restored", image, batch["hq"])
             self.measure("bicubic", enlarge(batch["lq"]), batch["hq"])
         if "mask" in batch:
-            prior = self.segdm.read_lq(batch["lq"]).logits
+            first = decode_mask(conditions.prior.logits, self.segdm.factor)
             self.measure("mask", mask, batch["mask"])
-            self.measure("prior", decode_mask(prior, self.segdm.factor), batch["mask"])
+            self.measure("prior", first, batch["mask"])
         log_pictures(self, batch, image, mask)
 
     def predict_step(self, batch: Batch, batch_index: int) -> Predictions:
         """Restore a batch of the prediction set."""
-        image, mask = self.restore_batch(batch)
+        image, mask = self.restore_batch(batch, self.read_lq(batch["lq"]))
         return Predictions(batch["name"], image.cpu(), mask.cpu())

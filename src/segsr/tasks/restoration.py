@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, SCALE
+from segsr.diffusion.joint_sampler import JointStep
 from segsr.errors import SegSRError
 from segsr.nets.resize_codec import encode_mask
 
@@ -47,7 +48,8 @@ class Restoration:
     Attributes:
         image: (3, H, W) in [0, 1], H and W exactly SCALE times those of the input.
         mask: Classes, int64 (H, W).
-        trajectory: Every step, noisiest first; the last one holds `image` and `mask`.
+        trajectory: Every step, noisiest first, if it was asked for; the last one holds `image` and
+            `mask`.
     """
 
     image: Tensor
@@ -64,6 +66,7 @@ def restore(
     mask: Int[Tensor, "mh mw"] | None = None,
     guidance: float = 1.0,
     start: Start = "noise",
+    trajectory: bool = False,
     on_step: Callable[[int], None] = lambda t: None,
 ) -> Restoration:
     """Return `image` at SCALE times its size.
@@ -77,6 +80,7 @@ def restore(
             pixel to SegDM.
         guidance: Semantic guidance scale: 0 ignores the mask, 1 as trained.
         start: Start from pure noise or from the LQ latent at t=999.
+        trajectory: Also decode what every step predicts; else the last step only.
         on_step: Called with t after every step.
 
     Raises:
@@ -88,20 +92,22 @@ def restore(
     given = None
     if mask is not None:
         given = _on_grid(mask.to(lq.device), (height, width), padded.shape[-2:], model)
-    trajectory = []
+    conditions = model.read_lq(padded)
+
+    def decoded(step: JointStep) -> Step:
+        pixels, classes = model.decode(step, conditions)
+        rows, columns = slice(SCALE * height), slice(SCALE * width)
+        return Step(step.t, pixels[0, :, rows, columns], classes[0, rows, columns])
+
+    seen = []
     for step in model.sample(
-        padded, [generator], steps=steps, mask=given, guidance=guidance, start=start
+        conditions, [generator], steps=steps, mask=given, guidance=guidance, start=start
     ):
-        pixels, classes = model.decode(step, padded)
-        trajectory.append(
-            Step(
-                step.t,
-                pixels[0, :, : SCALE * height, : SCALE * width],
-                classes[0, : SCALE * height, : SCALE * width],
-            )
-        )
+        if trajectory:
+            seen.append(decoded(step))
         on_step(step.t)
-    return Restoration(trajectory[-1].image, trajectory[-1].mask, trajectory)
+    last = seen[-1] if trajectory else decoded(step)
+    return Restoration(last.image, last.mask, seen)
 
 
 def pad_to_multiple(

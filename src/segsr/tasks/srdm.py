@@ -182,14 +182,14 @@ class SRDM(Task):
 
     def sample(
         self,
-        lq: Float[Tensor, "b 3 h w"],
+        lq_latents: Float[Tensor, "b c gh gw"],
         generators: list[torch.Generator],
         *,
         steps: int | None = None,
         start: Start = "noise",
-    ) -> Iterator[Float[Tensor, "b 3 sh sw"]]:
-        """Yield the image predicted at every step of the reverse process, in [0, 1]."""
-        lq_latents, scheduler = self.encode_lq(lq), self.timed_scheduler(steps)
+    ) -> Iterator[Float[Tensor, "b c gh gw"]]:
+        """Yield the clean state predicted at every step of the reverse process; see `decode`."""
+        scheduler = self.timed_scheduler(steps)
         times = [int(t) for t in scheduler.timesteps]
         state = self.start_state(lq_latents, times[0], generators, start)
         for t in times:
@@ -197,9 +197,23 @@ class SRDM(Task):
                 now = as_timesteps(t, state)
                 output = self.denoiser(state, now, self.controller(lq_latents, now))
                 clean, state = image_step(scheduler, output, state, t, generators)
-                image = self.decode(clean, lq_latents, lq)
-            yield image
+            yield clean
 
+    def restore(
+        self, lq: Float[Tensor, "b 3 h w"], generators: list[torch.Generator], **options: Any
+    ) -> Float[Tensor, "b 3 sh sw"]:
+        """Return the restored images, in [0, 1]; the autoencoder runs once each way.
+
+        Args:
+            lq: LQ images; SCALE times their sides must be multiples of `multiple`.
+            generators: One CPU generator per image.
+            **options: See `sample`.
+        """
+        lq_latents = self.encode_lq(lq)
+        *_, clean = self.sample(lq_latents, generators, **options)
+        return self.decode(clean, lq_latents, lq)
+
+    @torch.no_grad()
     def decode(
         self, clean: Tensor, lq_latents: Tensor, lq: Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b 3 sh sw"]:
@@ -243,7 +257,7 @@ class SRDM(Task):
 
     def evaluate(self, batch: Batch) -> None:
         """Restore the batch from seeded noise, measure and picture it."""
-        *_, restored = self.sample(batch["lq"], self.evaluation_generators(batch))
+        restored = self.restore(batch["lq"], self.evaluation_generators(batch))
         if "hq" in batch:
             self.measure("restored", restored, batch["hq"])
         log_pictures(self, batch, restored)
