@@ -100,8 +100,8 @@ def sharpen(
     """
     residual = images - gaussian_blur(images, sigma, size)
     detail = gaussian_blur((residual.abs() > threshold).to(images), sigma, size)
-    sharp = (images + weight * residual).clamp(0, 1)
-    return torch.lerp(images, sharp, detail).clamp(0, 1)
+    sharp = images.add(residual, alpha=weight).clamp_(0, 1)
+    return torch.lerp(images, sharp, detail)
 
 
 def quantise(images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
