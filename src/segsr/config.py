@@ -119,6 +119,16 @@ def require(cfg: DictConfig, *sections: str) -> None:
         raise SegSRError(f"the recipe leaves {' and '.join(missing)} open: give {remedy}")
 
 
+def filled(cfg: DictConfig, value: str) -> dict[str, Any]:
+    """`cfg` as plain dicts and lists, resolved, with `value` for all that it leaves open."""
+    cfg = cfg.copy()
+    for key in [key for key, given in _flat(cfg) if given == "???"]:
+        OmegaConf.update(cfg, key, value)
+    content: Any = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(content, dict)
+    return content
+
+
 def build(node: Any) -> Any:
     """What `node` describes: every `_target_` called, with plain dicts and lists as arguments.
 

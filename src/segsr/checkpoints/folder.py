@@ -101,15 +101,28 @@ def load_component(folder: str | Path, component: str) -> ModelMixin:
         SegSRError: If the component is missing, of an unknown class, or its weights do not fit.
     """
     path = find_folder(folder) / component
-    config = read_json(path / CONFIG)
+    return load_network(component_class(component, read_json(path / CONFIG), path / CONFIG), path)
+
+
+def component_class(component: str, config: Mapping[str, Any], path: Path) -> type[ModelMixin]:
+    """Return the class that a component's configuration names, if it is one of the table.
+
+    Args:
+        component: See `load_component`.
+        config: What the file `path` holds.
+        path: For the error.
+
+    Raises:
+        SegSRError: If it names any other.
+    """
     classes = {cls.__name__: cls for cls in _CLASSES[component]}
     cls = classes.get(str(config.get("_class_name")))
     if cls is None:
         raise SegSRError(
-            f"{path / CONFIG} names the class {config.get('_class_name')!r}, but a"
-            f" {component} must be one of {', '.join(classes)}."
+            f"{path} names the class {config.get('_class_name')!r}, but a {component} must be one"
+            f" of {', '.join(classes)}."
         )
-    return load_network(cls, path)
+    return cls
 
 
 def has_component(folder: str | Path, component: str) -> bool:

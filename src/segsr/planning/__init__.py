@@ -1,0 +1,1 @@
+"""How much memory a fit would need: networks laid out without weights, a step without memory."""

@@ -1,0 +1,112 @@
+"""What a fit needs of each device's memory, before anything is loaded or rented.
+
+The recipe's networks are laid out as fake tensors, which have shapes and no memory, and taken
+through two training steps while all that comes alive is counted. So activations are those of the
+recipe's own code, with its precision, crop, batch size and gradient checkpointing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from segsr.batch import SCALE, Batch
+from segsr.planning.layout import lay_out
+from segsr.planning.live_memory import LiveMemory
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Bytes on one device at the worst moment of a training step.
+
+    Attributes:
+        parameters: Weights and buffers of all networks.
+        average: The moving average of the trained weights.
+        gradients: Of the trained weights.
+        optimizer: Its state.
+        activations: All else alive at the peak: what the forward pass keeps for the backward pass,
+            and what either is just working on.
+    """
+
+    parameters: int
+    average: int
+    gradients: int
+    optimizer: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        weights = self.parameters + self.average + self.gradients
+        return weights + self.optimizer + self.activations
+
+
+def plan_fit(cfg: DictConfig) -> Plan:
+    """The memory that `segsr fit` with a recipe needs on each device.
+
+    Args:
+        cfg: The recipe; the values it leaves open (weights, base model, folders) need not be given.
+
+    Raises:
+        SegSRError: As `lay_out`.
+    """
+    live = LiveMemory()
+    with FakeTensorMode(allow_non_fake_inputs=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # there is no trainer to log to, and no data to point to
+        model = lay_out(cfg)
+        model.on_fit_start()
+        configured: Any = model.configure_optimizers()
+        optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
+        for tensor in (*model.parameters(), *model.buffers()):
+            live.count(tensor)
+        parameters = live.bytes
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        batch = _batch(int(cfg.data.crop_size), int(cfg.data.batch_size))
+        with live:
+            for _ in range(2):  # from the second on the optimizer has a state
+                with _precision(str(cfg.trainer.get("precision", "32-true"))):
+                    loss: Any = model.training_step(batch, 0)
+                loss.backward()
+                with live.answering(1):  # an optimizer divides by functions of its step
+                    optimizer.step()
+                optimizer.zero_grad()
+                del loss
+    state = _bytes(
+        value
+        for values in optimizer.state.values()
+        for value in values.values()
+        if isinstance(value, Tensor)
+    )
+    gradients = average = _bytes(trained)
+    rest = live.peak - parameters - gradients - state
+    has_average = (cfg.trainer.get("callbacks") or {}).get("ema") is not None
+    return Plan(parameters, average if has_average else 0, gradients, state, max(rest, 0))
+
+
+def _batch(crop: int, size: int) -> Batch:
+    return Batch(
+        hq=torch.empty(size, 3, crop, crop),
+        lq=torch.empty(size, 3, crop // SCALE, crop // SCALE),
+        mask=torch.empty(size, crop, crop, dtype=torch.long),
+        name=[str(i) for i in range(size)],
+    )
+
+
+def _precision(name: str) -> AbstractContextManager[Any]:
+    """The autocast of a Lightning precision such as `bf16-mixed`."""
+    types = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+    return torch.autocast("cpu", types[name]) if name in types else nullcontext()
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
