@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,6 +34,7 @@ class Plan:
         average: The moving average of the trained weights.
         gradients: Of the trained weights.
         optimizer: Its state.
+        buckets: Copies of the gradients through which DDP's devices exchange them.
         activations: All else alive at the peak: what the forward pass keeps for the backward pass,
             and what either is just working on.
     """
@@ -42,17 +43,19 @@ class Plan:
     average: int
     gradients: int
     optimizer: int
+    buckets: int
     activations: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        weights = self.parameters + self.average + self.gradients
-        return weights + self.optimizer + self.activations
+        return sum(asdict(self).values())
 
 
 def plan_fit(cfg: DictConfig) -> Plan:
     """The memory that `segsr fit` with a recipe needs on each device.
+
+    The number of devices counts where the recipe states it; `devices: auto` is taken for one.
 
     Args:
         cfg: The recipe; the values it leaves open (weights, base model, folders) need not be given.
@@ -87,10 +90,39 @@ def plan_fit(cfg: DictConfig) -> Plan:
         for value in values.values()
         if isinstance(value, Tensor)
     )
-    gradients = average = _bytes(trained)
-    rest = live.peak - parameters - gradients - state
+    weights = _bytes(trained)
     has_average = (cfg.trainer.get("callbacks") or {}).get("ema") is not None
-    return Plan(parameters, average if has_average else 0, gradients, state, max(rest, 0))
+    plan = Plan(
+        parameters=parameters,
+        average=weights if has_average else 0,
+        gradients=weights,
+        optimizer=state,
+        buckets=0,
+        activations=max(live.peak - parameters - weights - state, 0),
+    )
+    return _among(plan, weights, _devices(cfg.trainer), sharded=_is_sharded(cfg.trainer))
+
+
+def _among(plan: Plan, trained: int, devices: int, *, sharded: bool) -> Plan:
+    """`plan`, made for one device, on each of several; `trained` are the trained weights' bytes."""
+    if devices == 1:
+        return plan
+    if not sharded:
+        return replace(plan, buckets=plan.gradients)
+    shares = {key: getattr(plan, key) // devices for key in ("average", "gradients", "optimizer")}
+    return replace(plan, parameters=plan.parameters - trained + trained // devices, **shares)
+
+
+def _devices(trainer: DictConfig) -> int:
+    """How many devices a recipe's trainer states, over all nodes."""
+    devices = trainer.get("devices", "auto")
+    count = devices if isinstance(devices, int) else 1 if isinstance(devices, str) else len(devices)
+    return max(count, 1) * int(trainer.get("num_nodes") or 1)
+
+
+def _is_sharded(trainer: DictConfig) -> bool:
+    strategy = trainer.get("strategy")
+    return not isinstance(strategy, str | None) and "Sharded" in strategy.get("_target_", "")
 
 
 def _batch(crop: int, size: int) -> Batch:
