@@ -200,3 +200,16 @@ def test_the_processes_that_lightning_starts_share_one_folder(toy_conf, alone):
     (folder,) = Path("runs/toy").iterdir()
     assert (folder / "config.yaml").is_file()
     assert len(list(folder.rglob("*.ckpt"))) == 1
+
+
+def test_a_plan_needs_neither_weights_nor_data() -> None:
+    command = [sys.executable, "-m", "segsr.cli", "fit", "--plan"]
+    done = subprocess.run(
+        [*command, "-c", "conf/segdm.yaml", "data.crop_size=128"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for row in ("parameters", "gradients", "optimizer", "activations", "sum"):
+        assert row in done.stdout
+    refused = subprocess.run([*command, "-c", "conf/degrade.yaml"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "the recipe lacks model, data, trainer" in refused.stderr

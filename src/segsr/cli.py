@@ -57,6 +57,16 @@ def fit(cfg: DictConfig) -> None:
         raise
 
 
+def plan(cfg: DictConfig) -> None:
+    """Prints the memory that each device would need for a fit."""
+    from segsr.config import require
+    from segsr.planning.plan import plan_fit
+    from segsr.planning.report import print_plan
+
+    require(cfg, "model", "data", "trainer", complete=False)
+    print_plan(plan_fit(cfg))
+
+
 def test(cfg: DictConfig) -> None:
     """Tests; prints a table of the metrics."""
     from segsr import run
@@ -141,6 +151,10 @@ def import_(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _fit_or_plan(arguments: argparse.Namespace) -> int:
+    return _with_recipe(plan if arguments.plan else fit)(arguments)
+
+
 def _with_recipe(act: Callable[[DictConfig], None]) -> Callable[[argparse.Namespace], int]:
     """The verb that loads the recipe its arguments ask for and acts on it, or only prints it."""
 
@@ -155,6 +169,15 @@ def _with_recipe(act: Callable[[DictConfig], None]) -> Callable[[argparse.Namesp
         return 0
 
     return verb
+
+
+def _fit_arguments(parser: argparse.ArgumentParser) -> None:
+    _recipe_arguments(parser)
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="print the memory each device would need, without loading any weights, and stop",
+    )
 
 
 def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
@@ -234,7 +257,7 @@ def _import_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 VERBS: Mapping[str, Verb] = {
-    "fit": Verb("train a model", _recipe_arguments, _with_recipe(fit)),
+    "fit": Verb("train a model", _fit_arguments, _fit_or_plan),
     "test": Verb("print a table of a model's metrics", _recipe_arguments, _with_recipe(test)),
     "predict": Verb("run a model over a data set", _recipe_arguments, _with_recipe(predict)),
     "degrade": Verb("make pairs of a folder of photographs", _degrade_arguments, degrade),

@@ -101,8 +101,13 @@ def resolved_yaml(cfg: DictConfig) -> str:
     return OmegaConf.to_yaml(resolved).replace(_RUN_DIR_MARK, "${run_dir}")
 
 
-def require(cfg: DictConfig, *sections: str) -> None:
-    """Checks that `cfg` has these sections and that no value is left open (`???`).
+def require(cfg: DictConfig, *sections: str, complete: bool = True) -> None:
+    """Checks that `cfg` has these sections, and that no value is left open (`???`).
+
+    Args:
+        cfg: A recipe.
+        sections: Keys it must have.
+        complete: Whether it may leave nothing open.
 
     Raises:
         SegSRError: Naming what is missing.
@@ -114,7 +119,7 @@ def require(cfg: DictConfig, *sections: str) -> None:
             f"the recipe lacks {', '.join(absent)}: "
             "a recipe is a file such as conf/compact.yaml, not one of a group's options"
         )
-    if missing := [key for key, value in values.items() if value == "???"]:
+    if complete and (missing := [key for key, value in values.items() if value == "???"]):
         remedy = "; ".join(f"{key}={_OPEN_VALUES.get(key, '...')}" for key in missing)
         raise SegSRError(f"the recipe leaves {' and '.join(missing)} open: give {remedy}")
 
