@@ -20,6 +20,10 @@ class Scored(BoringModel):
         self.log("test/psnr", 20.0 + batch_index)
         self.log("test/weight", self.layer.weight.sum())
 
+class Broken(BoringModel):
+    def __init__(self):
+        raise ValueError("broken")
+
 class PressCtrlC(Callback):
     def on_train_batch_end(self, trainer, *_):
         if trainer.global_step == 2:
@@ -91,6 +95,21 @@ def test_what_is_not_there_is_said_before_anything_is_written(overrides, message
     with pytest.raises(SegSRError, match=message):
         run.fit(load_config(None, overrides))
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("chosen", [[], ["run_dir=mine/run"]])
+def test_a_run_that_cannot_start_leaves_no_folder(chosen):
+    with pytest.raises(Exception, match="broken"):
+        run.fit(load_config(None, ["model._target_=run_parts.Broken", *chosen]))
+    assert not list(Path().rglob("*.yaml"))
+    assert not Path("mine/run").exists()
+
+
+def test_a_run_that_cannot_start_leaves_a_folder_that_was_there():
+    Path("mine").mkdir()
+    with pytest.raises(Exception, match="broken"):
+        run.fit(load_config(None, ["model._target_=run_parts.Broken", "run_dir=mine"]))
+    assert Path("mine/config.yaml").exists()
 
 
 def test_ctrl_c_comes_out_as_keyboard_interrupt():

@@ -11,7 +11,7 @@ import pytest
 
 from segsr import run_folder as module
 from segsr.errors import SegSRError
-from segsr.run_folder import is_rank_zero, newest_checkpoint, run_folder, save_config
+from segsr.run_folder import discard, is_rank_zero, newest_checkpoint, run_folder, save_config
 
 RANK = """
 import os, time
@@ -136,6 +136,19 @@ def test_the_config_is_saved_whole_and_by_rank_zero_only(launched):
     launched(RANK=1)
     save_config(Path("run"), "seed: 3\n")
     assert Path("run/config.yaml").read_text() == "seed: 2\n"
+
+
+def test_only_a_folder_with_nothing_but_its_config_is_discarded(launched):
+    for name in ("empty", "begun"):
+        save_config(Path(name), "seed: 1\n")
+    Path("begun/metrics.csv").touch()
+    discard(Path("empty"))
+    discard(Path("begun"))
+    assert [path.name for path in Path().iterdir()] == ["begun"]
+    save_config(Path("other"), "seed: 1\n")
+    launched(RANK=1)
+    discard(Path("other"))
+    assert Path("other/config.yaml").exists()
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence():

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from segsr.errors import SegSRError
+from segsr.errors import Interrupted, SegSRError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
+KILLED = 128
+"""What a shell adds to the number of the signal that ended a process."""
 
 
 class Verb(NamedTuple):
@@ -30,7 +32,10 @@ class Verb(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit status of `segsr ARGV`: 0 done, 1 a file failed, 2 not usable, 130 Ctrl-C."""
+    """The exit status of `segsr ARGV`.
+
+    0 done, 1 a file failed, 2 not usable, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    """
     verb, rest = _split(list(sys.argv[1:] if argv is None else argv))
     parser = argparse.ArgumentParser(
         prog=f"segsr {verb}", description=VERBS[verb].summary, allow_abbrev=False
@@ -42,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SegSRError as error:
         print(f"segsr: {error}", file=sys.stderr)
         return USAGE_ERROR
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        return _interrupted(stop)
 
 
 def fit(cfg: DictConfig) -> None:
@@ -288,6 +293,14 @@ def _split(argv: list[str]) -> tuple[str, list[str]]:
     if arguments.verb is None:
         parser.error(f"a verb is missing: {', '.join(VERBS)}")
     return arguments.verb, argv[1:]
+
+
+def _interrupted(stop: KeyboardInterrupt) -> int:
+    """The exit status after a signal: rank zero's tells it, another's would alarm the launcher."""
+    from segsr.run_folder import is_rank_zero
+
+    number = stop.number if isinstance(stop, Interrupted) else signal.SIGINT
+    return KILLED + number if is_rank_zero() else 0
 
 
 def _print_resume_command(cfg: DictConfig) -> None:

@@ -1,6 +1,8 @@
-"""The one error that is meant for the user's eyes."""
+"""The one error that is meant for the user's eyes, and the one way to be told to stop."""
 
 from __future__ import annotations
+
+import signal
 
 
 class SegSRError(Exception):
@@ -9,3 +11,15 @@ class SegSRError(Exception):
     The message gives the value, the rule and the remedy:
     "LQ size must be a multiple of 8, got 50x64: pad to 56x64".
     """
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was told to stop by a signal and has saved where it stands.
+
+    Attributes:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number

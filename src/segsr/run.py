@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
-from segsr.run_folder import newest_checkpoint, run_folder, save_config
+from segsr.run_folder import discard, newest_checkpoint, run_folder, save_config
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -20,7 +20,7 @@ def fit(cfg: DictConfig) -> None:
 
     Raises:
         SegSRError: The recipe is not complete, or names what is not there.
-        KeyboardInterrupt: Ctrl-C was pressed; Lightning has saved and closed what it had open.
+        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM came (then `segsr.errors.Interrupted`).
     """
     _run("fit", cfg)
 
@@ -44,22 +44,24 @@ def _run(stage: Literal["fit", "test", "predict"], cfg: DictConfig, **options: A
 
     require(cfg, "model", "data", "trainer")
     ckpt_path = _checkpoint(cfg.ckpt_path, cfg.run_dir)
+    new = not (cfg.run_dir and Path(cfg.run_dir).exists())
     folder = run_folder(cfg.name, cfg.run_dir)
     save_config(folder, resolved_yaml(cfg))
     cfg.run_dir = str(folder)
     rank_zero_info(f"run folder: {folder}")
-
-    if cfg.matmul_precision:
-        torch.set_float32_matmul_precision(cfg.matmul_precision)
-    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    model, data, trainer = build(cfg.model), build(cfg.data), _trainer(cfg.trainer, folder)
     try:
+        if cfg.matmul_precision:
+            torch.set_float32_matmul_precision(cfg.matmul_precision)
+        lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+        model, data, trainer = build(cfg.model), build(cfg.data), _trainer(cfg.trainer, folder)
         return getattr(trainer, stage)(
             model, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **options
         )
-    except SystemExit:
-        if trainer.interrupted:  # Lightning turns Ctrl-C into exit status 1
-            raise KeyboardInterrupt from None
+    except BaseException as error:
+        if new:
+            discard(folder)
+        if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None  # Lightning turns it into exit status 1
         raise
 
 

@@ -74,6 +74,13 @@ def save_config(folder: Path, text: str) -> None:
         raise _not_writable(folder, error) from error
 
 
+def discard(folder: Path) -> None:
+    """Removes `folder` if it holds nothing but its config, as after a run that could not start."""
+    if is_rank_zero() and [path.name for path in folder.glob("*")] == ["config.yaml"]:
+        (folder / "config.yaml").unlink()
+        folder.rmdir()
+
+
 def newest_checkpoint(folder: Path) -> Path | None:
     """The newest complete `*.ckpt` anywhere below `folder`; None if there is none.
 

@@ -1,6 +1,5 @@
 """Two processes on the CPU: no unused parameter, and the gradient of the global batch."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+import launch
 import tiny
 
 TESTS = Path(__file__).parents[1]
@@ -25,7 +25,7 @@ def test_two_processes_give_the_gradient_of_one(tmp_path) -> None:
 
     output = tmp_path / "gradient.pt"
     command = [sys.executable, str(TESTS / "tasks" / "ddp_worker.py")]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
+    environment = launch.environment()
     port = str(free_port())
     workers = [
         subprocess.Popen([*command, str(rank), "2", port, str(output)], env=environment)

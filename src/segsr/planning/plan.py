@@ -18,6 +18,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from segsr.batch import SCALE, Batch
+from segsr.config import build
 from segsr.planning.layout import lay_out
 from segsr.planning.live_memory import LiveMemory
 
@@ -67,6 +68,10 @@ def plan_fit(cfg: DictConfig) -> Plan:
     with FakeTensorMode(allow_non_fake_inputs=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no trainer to log to, and no data to point to
         model = lay_out(cfg)
+        callbacks: Any = cfg.trainer.get("callbacks") or {}
+        if callbacks.get("networks") is not None:
+            prepared = build({**callbacks.networks, "compile": False})
+            prepared.prepare(model, str(cfg.trainer.get("precision", "32-true")))
         model.on_fit_start()
         configured: Any = model.configure_optimizers()
         optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
@@ -91,7 +96,7 @@ def plan_fit(cfg: DictConfig) -> Plan:
         if isinstance(value, Tensor)
     )
     weights = _bytes(trained)
-    has_average = (cfg.trainer.get("callbacks") or {}).get("ema") is not None
+    has_average = callbacks.get("ema") is not None
     plan = Plan(
         parameters=parameters,
         average=weights if has_average else 0,

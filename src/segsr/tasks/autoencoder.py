@@ -52,7 +52,7 @@ class AutoencoderTask(Task):
         """Return the mean squared error of the reconstruction, in [0, 1] units."""
         images = batch["hq"]
         loss = F.mse_loss(self.autoencoder.decode(self.autoencoder.encode(images)), images)
-        self.log("train/reconstruction_loss", loss, prog_bar=True)
+        self.log_loss("reconstruction_loss", loss)
         return loss
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -113,9 +113,9 @@ class JointSegSR(Task):
         logits = self.segdm.denoiser(mask.masks, t, mask.features, aid)
         image_loss = F.mse_loss(output.float(), image.target)
         cross_entropy, divergence = self.segdm.loss(logits, mask, t)
-        self.log("train/image_loss", image_loss, prog_bar=True)
-        self.log("train/mask_cross_entropy", cross_entropy, prog_bar=True)
-        self.log("train/mask_divergence", divergence)
+        self.log_loss("image_loss", image_loss)
+        self.log_loss("mask_cross_entropy", cross_entropy)
+        self.log_loss("mask_divergence", divergence, shown=False)
         return image_loss + self.mask_weight * (cross_entropy + self.segdm.kl_weight * divergence)
 
     def read_lq(self, lq: Float[Tensor, "b 3 h w"]) -> Conditions:

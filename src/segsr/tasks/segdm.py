@@ -150,8 +150,8 @@ class SegDM(Task):
         cross_entropy, divergence = self.loss(
             self.denoiser(sample.masks, t, sample.features), sample, t
         )
-        self.log("train/mask_cross_entropy", cross_entropy, prog_bar=True)
-        self.log("train/mask_divergence", divergence)
+        self.log_loss("mask_cross_entropy", cross_entropy)
+        self.log_loss("mask_divergence", divergence, shown=False)
         return cross_entropy + self.kl_weight * divergence
 
     def start_state(

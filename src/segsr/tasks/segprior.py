@@ -35,7 +35,7 @@ class SegPriorTask(Task):
         logits = self.prior(upsample_lq(batch["lq"])).logits
         logits = F.interpolate(logits.float(), scale_factor=STRIDE, mode="bilinear")
         losses = F.cross_entropy(logits, batch["mask"], ignore_index=IGNORE_INDEX, reduction="none")
-        self.log("train/mask_cross_entropy", losses.mean(), prog_bar=True)
+        self.log_loss("mask_cross_entropy", losses.mean())
         return losses.mean()
 
     def save_pretrained(self, folder: str | Path) -> None:

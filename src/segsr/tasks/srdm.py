@@ -161,7 +161,7 @@ class SRDM(Task):
         sample = self.noise(batch, t, generators)
         output = self.denoiser(sample.latents, t, self.controller(sample.lq_latents, t))
         loss = F.mse_loss(output.float(), sample.target)
-        self.log("train/image_loss", loss, prog_bar=True)
+        self.log_loss("image_loss", loss)
         return loss
 
     def timed_scheduler(self, steps: int | None) -> Any:

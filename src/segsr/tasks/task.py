@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,7 +14,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MetricCollection
 
 from segsr.batch import Batch
+from segsr.errors import SegSRError
 from segsr.seeding import derive_seed, generator
+from segsr.tasks.sharding import shard
+from segsr.tasks.trained import frozen_names
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 ScheduleFactory = Callable[[Optimizer], LRScheduler]
@@ -40,6 +44,9 @@ class Task(LightningModule):
         self.schedule_factory = schedule
         self.seed = seed
         self.metrics = nn.ModuleDict()
+        self.strict_loading = (
+            False  # checkpoints hold no frozen weights; `on_load_checkpoint` looks
+        )
 
     def evaluate(self, batch: Batch) -> None:
         """Update `metrics` (torchmetrics collections by what they measure) with one batch."""
@@ -60,6 +67,10 @@ class Task(LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the metrics of the test set as `test/<what>_<metric>`."""
         self._log_metrics("test")
+
+    def log_loss(self, name: str, loss: Tensor, *, shown: bool = True) -> None:
+        """Log a training loss, the mean over all ranks; `shown` puts it into the progress bar."""
+        self.log(f"train/{name}", loss, prog_bar=shown, sync_dist=True)
 
     def measure(self, what: str, predicted: Tensor, truth: Tensor) -> None:
         """Update one collection of `metrics`."""
@@ -83,9 +94,41 @@ class Task(LightningModule):
         schedule = {"scheduler": self.schedule_factory(optimizer), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def setup(self, stage: str) -> None:
+        """Keep DDP from sending around what every rank has read from the same files."""
+        self._ddp_params_and_buffers_to_ignore = frozen_names(self)
+
+    def configure_model(self) -> None:
+        """Shard the trained weights, if the trainer's strategy does that."""
+        if self.device_mesh is not None:
+            shard(self, self.device_mesh["data_parallel"])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave frozen weights out: a resumed run has them from where this one had them."""
+        frozen = set(frozen_names(self))
+        weights = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {key: weights[key] for key in weights if key not in frozen}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that the checkpoint is one of this task.
+
+        Raises:
+            SegSRError: It lacks a trained weight, or has one that this task does not.
+        """
+        if "state_dict" not in checkpoint:  # a sharding strategy has loaded it already
+            return
+        found, known = set(checkpoint["state_dict"]), set(self.state_dict())
+        foreign = sorted((known - set(frozen_names(self)) - found) | (found - known))
+        if foreign:
+            raise SegSRError(
+                f"the checkpoint's weights are not those of this {type(self).__name__}, first at"
+                f" {foreign[0]}: resume with the recipe saved beside it, -c RUN/config.yaml"
+            )
+
     def on_fit_start(self) -> None:
         """Put the networks, which load in eval mode, into training mode."""
         self.train()
+        warnings.filterwarnings("ignore", r"Found \d+ module\(s\) in eval mode")  # the frozen ones
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Key the networks' own randomness (dropout) by the step, so that a resumed run repeats."""
