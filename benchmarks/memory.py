@@ -28,7 +28,7 @@ import torch
 from omegaconf import DictConfig
 
 from segsr.batch import SCALE
-from segsr.config import load_config
+from segsr.config import build, load_config
 from segsr.planning.layout import lay_out
 from segsr.planning.plan import plan_fit
 
@@ -57,6 +57,9 @@ def main() -> None:
 def step(cfg: DictConfig, size: int, crop: int, verbose: bool = False) -> None:
     """Lay out the networks and take two steps."""
     model = lay_out(cfg)
+    networks = build(cfg.trainer.callbacks.networks)
+    networks.prepare(model, cfg.trainer.precision)
+    networks._exact.clear()  # what a fit keeps in the host's memory for its end
     model.on_fit_start()
     configured = model.configure_optimizers()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured

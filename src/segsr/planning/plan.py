@@ -7,6 +7,7 @@ recipe's own code, with its precision, crop, batch size and gradient checkpointi
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -64,6 +65,12 @@ def plan_fit(cfg: DictConfig) -> Plan:
     Raises:
         SegSRError: As `lay_out`.
     """
+    plan = _plan(cfg)
+    gc.collect()  # an interpreter that has to clear away fake tensors as it exits aborts
+    return plan
+
+
+def _plan(cfg: DictConfig) -> Plan:
     live = LiveMemory()
     with FakeTensorMode(allow_non_fake_inputs=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no trainer to log to, and no data to point to
