@@ -49,7 +49,7 @@ def main() -> None:
     gc.collect()
     before = resident()
     step(cfg, size=cfg.data.batch_size, crop=cfg.data.crop_size, verbose=True)
-    measured = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    measured = peak() - before
     print(f"planned {expected / GIB:.3f} GiB, measured {measured / GIB:.3f} GiB", end=", ")
     print(f"planned / measured = {expected / measured:.3f}")
 
@@ -60,6 +60,8 @@ def step(cfg: DictConfig, size: int, crop: int, verbose: bool = False) -> None:
     networks = build(cfg.trainer.callbacks.networks)
     networks.prepare(model, cfg.trainer.precision)
     networks._exact.clear()  # what a fit keeps in the host's memory for its end
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on
     model.on_fit_start()
     configured = model.configure_optimizers()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
@@ -79,6 +81,12 @@ def step(cfg: DictConfig, size: int, crop: int, verbose: bool = False) -> None:
         if verbose:
             print(f"a step took {time.perf_counter() - begin:.1f} s, loss {loss.item():.4f}")
         del loss
+
+
+def peak() -> int:
+    """Bytes of memory that the process had at most since the peak was last reset."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def resident() -> int:

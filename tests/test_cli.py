@@ -205,7 +205,9 @@ def test_the_processes_that_lightning_starts_share_one_folder(toy_conf, alone):
 def test_a_plan_needs_neither_weights_nor_data() -> None:
     command = [sys.executable, "-m", "segsr.cli", "fit", "--plan"]
     done = subprocess.run(
-        [*command, "-c", "conf/segdm.yaml", "data.crop_size=128"], capture_output=True, text=True
+        [*command, "-c", "conf/compact_srdm.yaml", "data.crop_size=64", "data.batch_size=1"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     for row in ("parameters", "gradients", "optimizer", "activations", "sum"):

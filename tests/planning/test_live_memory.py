@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from segsr.planning.live_memory import LiveMemory
 
@@ -10,7 +9,7 @@ KIB = 1024
 
 def test_what_comes_and_goes_is_counted() -> None:
     live = LiveMemory()
-    with FakeTensorMode(), live:
+    with live:
         a = torch.empty(256)  # 1 KiB
         b = a + 1
         assert live.bytes == 2 * KIB
@@ -29,7 +28,7 @@ def test_what_comes_and_goes_is_counted() -> None:
 def test_a_backward_pass_holds_what_the_forward_kept() -> None:
     """x -> exp -> exp: each keeps its result, and the backward frees them one by one."""
     live = LiveMemory()
-    with FakeTensorMode(), live:
+    with live:
         x = torch.empty(256, requires_grad=True)
         y = x.exp().exp()
         assert live.bytes == 3 * KIB
@@ -44,7 +43,7 @@ def test_a_backward_pass_holds_what_the_forward_kept() -> None:
 
 def test_code_that_asks_for_a_value_gets_the_answer() -> None:
     live = LiveMemory()
-    with FakeTensorMode(), live:
+    with live:
         tensor = torch.ones(3)
         assert not (tensor > 0).all()
         with live.answering(1):

@@ -36,12 +36,14 @@ def test_weights_gradients_and_optimizer_are_those_of_the_networks(small) -> Non
     assert small.total == sum(vars(small).values())
 
 
+@pytest.mark.slow
 def test_without_the_average_there_is_none() -> None:
     plan = plan_fit(recipe(*SMALL, "trainer.callbacks.ema=null", name="compact_srdm"))
     assert plan.average == 0
     assert plan.gradients > 0
 
 
+@pytest.mark.slow
 def test_activations_grow_with_batch_and_precision() -> None:
     small, larger, exact = (
         plan_fit(recipe("data.crop_size=96", f"data.batch_size={size}", *more, name="compact_srdm"))

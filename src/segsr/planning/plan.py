@@ -8,10 +8,14 @@ recipe's own code, with its precision, crop, batch size and gradient checkpointi
 from __future__ import annotations
 
 import gc
+import multiprocessing
+import os
+import sys
 import warnings
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +24,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from segsr.batch import SCALE, Batch
 from segsr.config import build
+from segsr.errors import SegSRError
 from segsr.planning.layout import lay_out
 from segsr.planning.live_memory import LiveMemory
 
@@ -65,9 +70,33 @@ def plan_fit(cfg: DictConfig) -> Plan:
     Raises:
         SegSRError: As `lay_out`.
     """
-    plan = _plan(cfg)
-    gc.collect()  # an interpreter that has to clear away fake tensors as it exits aborts
-    return plan
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    worker = context.Process(target=_send_plan, args=(sender, cfg), daemon=True)
+    worker.start()
+    sender.close()
+    try:
+        answer: Plan | SegSRError = receiver.recv()
+    except EOFError as error:
+        raise SegSRError("the plan could not be made: its process died, see above") from error
+    worker.join()
+    if isinstance(answer, SegSRError):
+        raise answer
+    return answer
+
+
+def _send_plan(sender: Connection, cfg: DictConfig) -> None:
+    """Plans in a process of its own, which ends without clearing up.
+
+    Python with torch 2.14 may crash when it collects the fake tensors of a backward pass.
+    """
+    gc.disable()
+    try:
+        sender.send(_plan(cfg))
+    except SegSRError as error:
+        sender.send(error)
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _plan(cfg: DictConfig) -> Plan:
