@@ -202,6 +202,7 @@ def test_the_processes_that_lightning_starts_share_one_folder(toy_conf, alone):
     assert len(list(folder.rglob("*.ckpt"))) == 1
 
 
+@pytest.mark.slow
 def test_a_plan_needs_neither_weights_nor_data() -> None:
     command = [sys.executable, "-m", "segsr.cli", "fit", "--plan"]
     done = subprocess.run(

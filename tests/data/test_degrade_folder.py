@@ -19,6 +19,7 @@ from segsr.config import build, load_config
 from segsr.data import degrade_folder
 from segsr.data.read import read_image
 
+SLOW_WITH_TWO = ["1", pytest.param("2", marks=pytest.mark.slow)]
 COMMAND = [sys.executable, "-m", "segsr.cli", "degrade"]
 
 
@@ -83,7 +84,7 @@ def test_a_second_folder_has_the_same_bytes(photos, undisturbed, tmp_path, worke
     assert contents(tmp_path / "again") == contents(undisturbed)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", SLOW_WITH_TWO)
 def test_killed_and_run_again_it_ends_with_the_same_bytes(photos, undisturbed, tmp_path, workers):
     output = tmp_path / "pairs"
     command = [*COMMAND, str(photos), "-o", str(output), "--workers", workers]
@@ -119,7 +120,7 @@ def test_a_file_that_was_lost_or_changed_is_made_again(photos, undisturbed, tmp_
     assert contents(output) == contents(undisturbed)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", SLOW_WITH_TWO)
 def test_bad_files_are_reported_and_the_rest_goes_on(photos, tmp_path, capsys, workers):
     folder = tmp_path / "photos"
     folder.mkdir()
