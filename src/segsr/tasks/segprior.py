@@ -1,4 +1,4 @@
-"""The prior's own stage: SegFormer learns masks from LQ photographs."""
+"""The prior's own stage: SegFormer learns masks from LQ photographs, or from clean ones."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ class SegPriorTask(Task):
 
     Args:
         prior: The network; all of it is trained.
+        clean: Train on the HQ photographs instead, which makes a labeller of it.
         **task: See `Task`.
     """
 
-    def __init__(self, prior: SegPrior, **task: Any) -> None:
+    def __init__(self, prior: SegPrior, *, clean: bool = False, **task: Any) -> None:
         super().__init__(**task)
         self.prior = prior
+        self.clean = clean
         self.metrics["mask"] = segmentation_metrics(prior.config.num_classes)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the cross-entropy at HQ size, an unknown pixel counting 0."""
-        logits = self.prior(upsample_lq(batch["lq"])).logits
+        logits = self.prior(self._images(batch)).logits
         logits = F.interpolate(logits.float(), scale_factor=STRIDE, mode="bilinear")
         losses = F.cross_entropy(logits, batch["mask"], ignore_index=IGNORE_INDEX, reduction="none")
         self.log_loss("mask_cross_entropy", losses.mean())
@@ -44,6 +46,9 @@ class SegPriorTask(Task):
 
     def evaluate(self, batch: Batch) -> None:
         """Predict the batch's masks, measure and picture them."""
-        mask = decode_mask(self.prior(upsample_lq(batch["lq"])).logits, STRIDE)
+        mask = decode_mask(self.prior(self._images(batch)).logits, STRIDE)
         self.measure("mask", mask, batch["mask"])
         log_pictures(self, batch, mask=mask)
+
+    def _images(self, batch: Batch) -> Tensor:
+        return batch["hq"] if self.clean else upsample_lq(batch["lq"])

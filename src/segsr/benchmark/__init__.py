@@ -1,0 +1,1 @@
+"""Tables and figures of the paper, from any set of methods."""

@@ -1,0 +1,1 @@
+"""Photographs to masks: one `Labeler` protocol, adapters behind it."""

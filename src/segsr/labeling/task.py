@@ -1,0 +1,54 @@
+"""A labeller of our own: the prior's network, trained on clean photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segsr.checkpoints.folder import load_component
+from segsr.classes import CLASSES
+from segsr.errors import SegSRError
+from segsr.labeling.base import Size, resize_short_side
+
+MULTIPLE = 32
+"""Coarsest stride of SegFormer: sides are rounded to it."""
+
+
+class TaskLabeler(nn.Module):
+    """The `prior` of a model folder as a labeller.
+
+    Args:
+        model: `compact_labeler` (ships with the package; street scenes), a model folder or hub id.
+        short_side: Pixels of the short side that photographs are resized to; None keeps them.
+        classes: Names of the network's classes.
+
+    Raises:
+        SegSRError: If the folder holds no such network, or one with another number of classes.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "compact_labeler",
+        *,
+        short_side: int | None = None,
+        classes: Sequence[str] = CLASSES,
+    ) -> None:
+        super().__init__()
+        self.net = load_component(model, "prior").requires_grad_(False)
+        if self.net.config.num_classes != len(classes):
+            raise SegSRError(
+                f"the labeller {model} knows {self.net.config.num_classes} classes, but "
+                f"{len(classes)} names are given: give the names it was trained with"
+            )
+        self.classes = tuple(classes)
+        self.short_side = short_side
+
+    def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c oh ow"]:
+        """Return the softmax over classes of the logits at `size`; see `Labeler`."""
+        side = self.short_side or max(MULTIPLE, min(images.shape[-2:]))
+        logits = self.net(resize_short_side(images, side, MULTIPLE)).logits
+        return F.interpolate(logits.float(), size, mode="bilinear").softmax(dim=1)
