@@ -48,15 +48,11 @@ def psnr_y(restored: Float[Tensor, "b 3 h w"], hq: Float[Tensor, "b 3 h w"]) -> 
         restored: Images in [0, 1].
         hq: The true images in [0, 1].
     """
-    mse = ((luma(restored) - luma(hq)) / 255).square().mean(dim=(1, 2, 3))
-    return -10 * torch.log10(mse + _LEAST_MSE)
+    return psnr(luma(restored), luma(hq))
 
 
 def ssim_y(restored: Float[Tensor, "b 3 h w"], hq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
-    """Return the structural similarity of each image's luma, in [0, 1].
-
-    Gaussian window of 11 x 11 pixels and sigma 1.5, kept inside the image (no padding), data
-    range 255 (Wang et al. 2004, equation 13).
+    """Return the structural similarity of each image's luma, in [0, 1]; see `ssim`.
 
     Args:
         restored: Images in [0, 1], sides of 11 pixels and more.
@@ -65,22 +61,50 @@ def ssim_y(restored: Float[Tensor, "b 3 h w"], hq: Float[Tensor, "b 3 h w"]) -> 
     Raises:
         SegSRError: If a side is shorter than the window.
     """
-    height, width = hq.shape[-2:]
+    return ssim(luma(restored).round(), luma(hq).round())
+
+
+def psnr(x: Float[Tensor, "b c h w"], y: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+    """Return the peak signal-to-noise ratio of each pair in dB, at most 80.
+
+    Args:
+        x: Channels in 0 to 255.
+        y: The true channels.
+    """
+    mse = ((x - y) / 255).square().mean(dim=(1, 2, 3))
+    return -10 * torch.log10(mse + _LEAST_MSE)
+
+
+def ssim(x: Float[Tensor, "b c h w"], y: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+    """Return the structural similarity of each pair, the mean over its channels, in [0, 1].
+
+    Gaussian window of 11 x 11 pixels and sigma 1.5, kept inside the image (no padding), data
+    range 255 (Wang et al. 2004, equation 13).
+
+    Args:
+        x: Channels in 0 to 255, sides of 11 pixels and more.
+        y: The true channels.
+
+    Raises:
+        SegSRError: If a side is shorter than the window.
+    """
+    height, width = y.shape[-2:]
     if min(height, width) < _WINDOW:
         raise SegSRError(
             f"SSIM needs images of at least {_WINDOW}x{_WINDOW} pixels, got {height}x{width}: "
             "leave such images out of the evaluation."
         )
+    channels = y.shape[1]
     # The mid-range shift changes no variance and saves float32 digits.
-    x, y = luma(restored).round() - 128, luma(hq).round() - 128
-    mean_x, mean_y = _blur(x), _blur(y)
-    var_x = _blur(x * x) - mean_x**2
-    var_y = _blur(y * y) - mean_y**2
-    cov = _blur(x * y) - mean_x * mean_y
+    x, y = x.flatten(0, 1)[:, None] - 128, y.flatten(0, 1)[:, None] - 128
+    moments = _blur(torch.cat([x, y, x * x, y * y, x * y]))
+    mean_x, mean_y, square_x, square_y, product = moments.chunk(5)
+    var_x, var_y, cov = square_x - mean_x**2, square_y - mean_y**2, product - mean_x * mean_y
     mean_x, mean_y = mean_x + 128, mean_y + 128
     luminance = (2 * mean_x * mean_y + _C1) / (mean_x**2 + mean_y**2 + _C1)
     contrast_structure = (2 * cov + _C2) / (var_x + var_y + _C2)
-    return (luminance * contrast_structure.relu()).mean(dim=(1, 2, 3))
+    similarity = (luminance * contrast_structure.relu()).mean(dim=(1, 2, 3))
+    return similarity.view(-1, channels).mean(dim=1)
 
 
 def luma(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:

@@ -25,7 +25,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segsr.errors import SegSRError
+from segsr.metrics.column import Column
+from segsr.metrics.image_metric import Inputs
 from segsr.metrics.per_image import PerImageMean
+
+FILE = "vgg_shift_tolerant.pth"
+"""Name of the weight file."""
 
 # VGG16 as in torchvision's `vgg16().features`, cut before each pooling. The keys of the weight
 # file count its layers, and a pooling counts twice: max-pool, then low-pass filter.
@@ -57,6 +62,33 @@ class STLPIPS(PerImageMean):
 
     def __init__(self, weights: str | Path) -> None:
         super().__init__(_Network(load_weights(weights)))
+
+
+class StLpips:
+    """ST-LPIPS as a metric of a protocol.
+
+    Args:
+        weights: The file `vgg_shift_tolerant.pth`, or the folder it lies in.
+        device: Where it runs.
+
+    Raises:
+        SegSRError: If the file is missing or holds something else.
+    """
+
+    columns = (Column("st_lpips", "ST-LPIPS", False, 4, "st_lpips"),)
+    inputs = ("restored", "hq")
+
+    def __init__(self, weights: str | Path | None, device: str | torch.device = "cpu") -> None:
+        if weights is None:
+            raise SegSRError(f"ST-LPIPS needs its weights. {_REMEDY}")
+        path = Path(weights)
+        self.network = _Network(load_weights(path / FILE if path.is_dir() else path)).to(device)
+        self.device = torch.device(device)
+
+    def __call__(self, images: Inputs) -> dict[str, Tensor]:
+        """Return `st_lpips` (b,)."""
+        pair = (images[role].to(self.device) for role in self.inputs)
+        return {"st_lpips": self.network(*pair)}
 
 
 @torch.no_grad()
