@@ -129,6 +129,35 @@ def degrade(arguments: argparse.Namespace) -> int:
     return 1 if summary.errors else 0
 
 
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Measures a folder of results; status 1 if anything could not be measured."""
+    from segsr import run_evaluation
+    from segsr.config import load_config, resolved_yaml
+
+    cfg = load_config(arguments.config, arguments.overrides, default="evaluate")
+    if arguments.print_config:
+        print(resolved_yaml(cfg), end="")
+        return 0
+    roles = {
+        "restored": arguments.sr,
+        "hq": arguments.hq,
+        "lq": arguments.lq,
+        "mask": arguments.masks,
+        "label": arguments.labels,
+    }
+    folders = {role: folder for role, folder in roles.items() if folder is not None}
+    if not {"restored", "mask"} & set(folders):
+        raise SegSRError("nothing to evaluate: give --sr FOLDER, or --masks FOLDER with --labels")
+    if arguments.output is None:
+        raise SegSRError("no folder for the figures: give -o OUT")
+    label = arguments.name or (arguments.sr or arguments.masks).resolve().name
+    problems = run_evaluation.evaluate(cfg, folders, arguments.output, label)
+    for problem in problems:
+        print(f"segsr: {problem}", file=sys.stderr)
+    print(f"written to {arguments.output}", file=sys.stderr)
+    return 1 if problems else 0
+
+
 def import_(arguments: argparse.Namespace) -> int:
     """Imports a checkpoint; prints what was read, what was set aside and what to know."""
     from segsr.checkpoints.stablesr import NOT_KNOWN, import_stablesr
@@ -247,6 +276,23 @@ def _degrade_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--sr", type=Path, metavar="DIR", help="folder of restored photographs, any method's")
+    add("--hq", type=Path, metavar="DIR", help="folder of the true photographs")
+    add("--lq", type=Path, metavar="DIR", help="folder of what was restored, for the record")
+    add("--masks", type=Path, metavar="DIR", help="folder of a method's masks")
+    add("--labels", type=Path, metavar="DIR", help="folder of the true masks")
+    add("-o", "--output", type=Path, metavar="OUT", help="folder for records and tables")
+    add("--name", metavar="NAME", help="the method's name in tables (default: its folder's)")
+    _config_arguments(
+        parser,
+        example="conf/evaluate.yaml",
+        default="conf/evaluate.yaml",
+        overrides="metrics=[psnr,ssim,lpips], metrics=all, protocol=osediff, weights.pyiqa=FOLDER",
+    )
+
+
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("kind", choices=("stablesr",), help="what the checkpoint is of")
@@ -267,6 +313,7 @@ VERBS: Mapping[str, Verb] = {
     "predict": Verb("run a model over a data set", _recipe_arguments, _with_recipe(predict)),
     "degrade": Verb("make pairs of a folder of photographs", _degrade_arguments, degrade),
     "upscale": Verb("restore photographs at four times their size", _upscale_arguments, upscale),
+    "evaluate": Verb("measure a folder of results", _evaluate_arguments, evaluate),
     "import": Verb("turn a foreign checkpoint into a model folder", _import_arguments, import_),
 }
 

@@ -18,6 +18,9 @@ _SUFFIX = re.compile(
 )
 """What methods and data sets append to the stem of a photograph."""
 
+_REFERENCES = ("hq", "label", "restored", "mask", "lq")
+"""Whose files are the list of photographs: the first of these that there is."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -58,17 +61,19 @@ def pair_files(folders: Mapping[str, Path]) -> Pairing:
         SegSRError: If a folder does not exist or holds no image, or two of its files share a stem.
     """
     stems = {role: _stems(folder) for role, folder in folders.items()}
-    reference = next(role for role in ("hq", "label", "restored", "mask", "lq") if role in stems)
+    reference: str = next(
+        role for role in ("hq", "label", "restored", "mask", "lq") if role in stems
+    )
     cores = {role: _cores(files) for role, files in stems.items()}
     result = Pairing()
     used: dict[str, set[Path]] = {role: set() for role in stems}
     for stem, path in stems[reference].items():
-        files = {reference: path}
+        files: dict[str, Path] = {reference: path}
+        core = _core(stem) if _core(stem) in cores[reference] else stem
         for role in stems:
-            if role != reference:
-                found = stems[role].get(stem) or cores[role].get(_core(stem))
-                if found is not None:
-                    files[role] = found
+            found = stems[role].get(stem) or cores[role].get(core)
+            if role != reference and found is not None:
+                files[role] = found
         for role, file in files.items():
             used[role].add(file)
         lacking = [role for role in stems if role not in files]

@@ -20,7 +20,8 @@ class Protocol:
         rules: What stands under every table: colour space, border, rounding, weights.
         metrics: A node (`_target_` and arguments) for each metric, by the name that
             `metrics=[...]` chooses it with.
-        test_sets: Names of known test sets by digest of their pixels; see `set_digest`.
+        test_sets: Names of known test sets by digest of their pixels; see
+            `segsr.benchmark.inputs.set_digests`.
     """
 
     name: str
@@ -46,18 +47,20 @@ class Protocol:
                 )
         return {name: self.metrics[name] for name in names}
 
-    def notes(self, digest: str) -> tuple[str, ...]:
+    def notes(self, digests: Mapping[str, str]) -> tuple[str, ...]:
         """Return the lines under a table.
 
         Args:
-            digest: Of the test set's pixels.
+            digests: Of the test set's pixels by role; see `segsr.benchmark.inputs.set_digests`.
         """
-        known = self.test_sets.get(digest)
-        identity = f"{known} " if known else "a test set this protocol does not list, "
+        pixels = ", ".join(
+            f"{role} {self.test_sets.get(sha, 'not listed')} (sha256 {sha[:16]})"
+            for role, sha in digests.items()
+        )
         return (
             f"Protocol {self.name}: {self.source}.",
             *self.rules,
-            f"Test set: {identity}(sha256 of its pixels {digest[:16]}).",
+            *([f"Pixels of the test set: {pixels}."] if pixels else []),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,41 @@ def bootstrap_interval(
         ]
     )
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def bootstrap_set(
+    values: npt.NDArray[np.float64],
+    reduce: Callable[[npt.NDArray[np.float64]], float],
+    *,
+    other: npt.NDArray[np.float64] | None = None,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Interval:
+    """Return the percentile bootstrap interval of a figure of a whole set, such as mean IoU.
+
+    Args:
+        values: One measurement per image (n, ...), such as its confusion matrix.
+        reduce: The measurements of a set to its figure.
+        other: Another method's measurements of the same images; then the interval is that of the
+            difference, this method's figure minus the other's.
+        level: Probability of the interval, between 0 and 1.
+        resamples: How many test sets of the same size are drawn with replacement.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: If there is no image, or the two differ in their number.
+    """
+    if not len(values) or (other is not None and len(other) != len(values)):
+        raise ValueError("Measurements must be of the same images, and of one at least.")
+    draw = np.random.default_rng(seed)
+    found = []
+    for _ in range(resamples):
+        index = draw.integers(len(values), size=len(values))
+        figure = reduce(values[index])
+        found.append(figure if other is None else figure - reduce(other[index]))
+    low, high = np.nanquantile(found, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
 
