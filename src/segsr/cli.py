@@ -158,6 +158,24 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def benchmark(arguments: argparse.Namespace) -> int:
+    """Runs methods on test sets; status 1 if anything failed."""
+    from segsr import run_benchmark
+    from segsr.config import load_config, resolved_yaml
+
+    cfg = load_config(arguments.config, arguments.overrides, default="table2")
+    if arguments.print_config:
+        print(resolved_yaml(cfg), end="")
+        return 0
+    if arguments.output is None:
+        raise SegSRError("no folder for the results: give -o OUT")
+    problems = run_benchmark.benchmark(cfg, arguments.output)
+    for problem in problems:
+        print(f"segsr: {problem}", file=sys.stderr)
+    print(f"written to {arguments.output}", file=sys.stderr)
+    return 1 if problems else 0
+
+
 def import_(arguments: argparse.Namespace) -> int:
     """Imports a checkpoint; prints what was read, what was set aside and what to know."""
     from segsr.checkpoints.stablesr import NOT_KNOWN, import_stablesr
@@ -293,6 +311,16 @@ def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _benchmark_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder for everything")
+    _config_arguments(
+        parser,
+        example="conf/table1.yaml",
+        default="conf/table2.yaml",
+        overrides="metrics=[psnr,acc], test_sets=realsr root=FOLDER, printed=segsr_table1",
+    )
+
+
 def _import_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("kind", choices=("stablesr",), help="what the checkpoint is of")
@@ -314,6 +342,7 @@ VERBS: Mapping[str, Verb] = {
     "degrade": Verb("make pairs of a folder of photographs", _degrade_arguments, degrade),
     "upscale": Verb("restore photographs at four times their size", _upscale_arguments, upscale),
     "evaluate": Verb("measure a folder of results", _evaluate_arguments, evaluate),
+    "benchmark": Verb("compare methods on test sets", _benchmark_arguments, benchmark),
     "import": Verb("turn a foreign checkpoint into a model folder", _import_arguments, import_),
 }
 

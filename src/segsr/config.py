@@ -36,6 +36,7 @@ RUN_DEFAULTS = {"seed": 0, "run_dir": None, "ckpt_path": None, "matmul_precision
 _OPEN_VALUES = {
     "base_model": "FOLDER (Stable Diffusion 2.1 base in diffusers layout, with vae/ and unet/), "
     "FILE (its original .safetensors or .ckpt) or a hub id that carries it",
+    "root": "FOLDER (of the test sets; conf/test_sets/ says of each how to lay it out)",
     "data.root": "FOLDER (your photographs; conf/data/ says of each data set where to get it and "
     "how to lay it out)",
     "weights": "FOLDER (the model folder that the stages before wrote: segsr fit -c "

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from segsr.batch import IGNORE_INDEX, SCALE
 from segsr.diffusion.joint_sampler import JointStep
 from segsr.errors import SegSRError
-from segsr.nets.resize_codec import encode_mask
+from segsr.nets.resize_codec import decode_mask, encode_mask
 
 if TYPE_CHECKING:
     from segsr.tasks.joint import JointSegSR
@@ -65,6 +65,7 @@ def restore(
     steps: int | None = None,
     mask: Int[Tensor, "mh mw"] | None = None,
     guidance: float = 1.0,
+    exchange: bool = True,
     start: Start = "noise",
     trajectory: bool = False,
     on_step: Callable[[int], None] = lambda t: None,
@@ -79,6 +80,7 @@ def restore(
         mask: Classes to hold fixed instead of estimating them, at LQ or HQ size; 255 leaves a
             pixel to SegDM.
         guidance: Semantic guidance scale: 0 ignores the mask, 1 as trained.
+        exchange: Whether the mask sees the image at every step; else SegDM runs on its own.
         start: Start from pure noise or from the LQ latent at t=999.
         trajectory: Also decode what every step predicts; else the last step only.
         on_step: Called with t after every step.
@@ -101,13 +103,36 @@ def restore(
 
     seen = []
     for step in model.sample(
-        conditions, [generator], steps=steps, mask=given, guidance=guidance, start=start
+        conditions,
+        [generator],
+        steps=steps,
+        mask=given,
+        guidance=guidance,
+        exchange=exchange,
+        start=start,
     ):
         if trajectory:
             seen.append(decoded(step))
         on_step(step.t)
     last = seen[-1] if trajectory else decoded(step)
     return Restoration(last.image, last.mask, seen)
+
+
+@torch.no_grad()
+def prior_mask(
+    model: JointSegSR, image: PIL.Image.Image | Float[Tensor, "3 h w"]
+) -> Int[Tensor, "sh sw"]:
+    """Return the first mask of `image`, the prior's, at SCALE times its size.
+
+    Args:
+        model: The trained model, on its device.
+        image: The LQ photograph: RGB, in [0, 1] if a tensor.
+    """
+    lq = _as_batch(image).to(model.device)
+    height, width = lq.shape[-2:]
+    padded = pad_to_multiple(lq, model.srdm.multiple // SCALE, SMALLEST // SCALE)
+    mask = decode_mask(model.segdm.read_lq(padded).logits, model.segdm.factor)
+    return mask[0, : SCALE * height, : SCALE * width]
 
 
 def pad_to_multiple(

@@ -1,0 +1,220 @@
+"""The methods of a table: what makes a restored photograph of an LQ one."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segsr.batch import SCALE
+from segsr.errors import SegSRError
+from segsr.labeling.base import Labeler, label
+from segsr.nets.resize_codec import enlarge
+from segsr.seeding import generator
+from segsr.tasks.joint import JointSegSR
+from segsr.tasks.restoration import prior_mask, restore
+
+Image = Float[Tensor, "3 h w"]
+MaskSource = Literal["own", "prior", "hq"]
+_MASK_SOURCES = ("own", "prior", "hq")
+
+
+@dataclass(frozen=True)
+class Restored:
+    """One result.
+
+    Attributes:
+        image: (3, H, W) in [0, 1], SCALE times the size of the LQ image.
+        mask: The mask that guided it, classes (H, W); None if none did.
+    """
+
+    image: Tensor
+    mask: Tensor | None = None
+
+
+@runtime_checkable
+class Method(Protocol):
+    """What restores.
+
+    Attributes:
+        label: Its name in tables.
+        device: Where it runs.
+    """
+
+    label: str
+    device: torch.device
+
+    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+        """Return the restoration of one photograph.
+
+        Args:
+            lq: RGB in [0, 1].
+            hq: The true photograph, for methods that are an upper bound; None if there is none.
+            name: Keys the randomness, together with the method's seed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A method whose results are files already: any program's, by test set.
+
+    Attributes:
+        label: Its name in tables.
+        folders: Folder of its results by name of the test set; a test set may be left out.
+        masks: Folder of its masks by name of the test set.
+    """
+
+    label: str
+    folders: dict[str, str | Path]
+    masks: dict[str, str | Path] | None = None
+
+
+class Bicubic:
+    """Bicubic enlargement as Pillow does it, the baseline.
+
+    Args:
+        label: Its name in tables.
+        device: Where it runs.
+    """
+
+    def __init__(self, label: str = "Bicubic", device: str | torch.device = "cpu") -> None:
+        self.label = label
+        self.device = torch.device(device)
+
+    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+        """Return `lq` enlarged; see `Method`."""
+        return Restored(enlarge(lq.to(self.device)[None])[0])
+
+
+class SegSR:
+    """One of our models; the arguments are the paper's ablations (section 4.3, Table 2).
+
+    | setting                     | guidance | exchange | mask    |
+    |-----------------------------|----------|----------|---------|
+    | Exp. (1) SRDM               | 0        | false    | own     |
+    | Exp. (2) + SegFormer's mask | 1        | false    | prior   |
+    | Exp. (3) + SegDM            | 1        | false    | own     |
+    | Exp. (4) + DMB              | 1        | true     | own     |
+    | Exp. (5) HQ's mask          | 1        | false    | hq      |
+
+    Args:
+        label: Its name in tables.
+        model: See `JointSegSR.from_pretrained`.
+        guidance: Semantic guidance scale; 0 restores without any mask.
+        exchange: Whether the mask sees the image at every step.
+        mask: What guides the image: SegDM's `own` mask of every step, the `prior`'s first mask, or
+            the labeller's mask of the `hq` photograph, an upper bound.
+        labeler: Who draws that.
+        steps: Sampling steps; the model's own number if None.
+        seed: Of the sampling, together with the photograph's name.
+        device: Where it runs.
+
+    Raises:
+        SegSRError: If the model cannot be had or the arguments contradict each other.
+    """
+
+    def __init__(
+        self,
+        label: str = "SegSR",
+        model: str | Path = "compact",
+        *,
+        guidance: float | int = 1.0,
+        exchange: bool = True,
+        mask: str = "own",
+        labeler: Labeler | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        if mask not in _MASK_SOURCES:
+            raise SegSRError(f"mask must be one of {', '.join(_MASK_SOURCES)}, got {mask!r}")
+        if mask == "hq" and labeler is None:
+            raise SegSRError("mask=hq needs a labeller to draw it: labeler=...")
+        self.label = label
+        self.model = JointSegSR.from_pretrained(model).to(device)
+        self.guidance = float(guidance)
+        self.exchange = exchange
+        self.mask = mask
+        self.labeler = labeler.to(device) if isinstance(labeler, nn.Module) else labeler
+        self.steps = steps
+        self.seed = seed
+        self.device = torch.device(device)
+
+    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+        """Return the restoration of `lq` and the mask that guided it; see `Method`."""
+        given = self._given_mask(lq, hq, name)
+        found = restore(
+            self.model,
+            lq,
+            generator(self.seed, name),
+            steps=self.steps,
+            mask=given,
+            guidance=self.guidance,
+            exchange=self.exchange,
+        )
+        if self.guidance == 0:
+            return Restored(found.image)
+        return Restored(found.image, found.mask if given is None else given)
+
+    def _given_mask(self, lq: Image, hq: Image | None, name: str) -> Int[Tensor, "h w"] | None:
+        if self.mask == "own":
+            return None
+        if self.mask == "prior":
+            return prior_mask(self.model, lq)
+        if hq is None or self.labeler is None:
+            raise SegSRError(f"{self.label} needs the HQ photograph of {name}: give hq=FOLDER")
+        return label(self.labeler, hq.to(self.device)[None]).masks[0]
+
+
+class Spandrel:
+    """Any single-file model that spandrel reads: BSRGAN, Real-ESRGAN, DASR and hundreds more.
+
+    spandrel never unpickles code from a file.
+
+    Args:
+        label: Its name in tables.
+        weights: The model's file, .pth or .safetensors.
+        device: Where it runs.
+
+    Raises:
+        SegSRError: If spandrel is not installed, or the file is no model of the factor SCALE.
+    """
+
+    def __init__(
+        self, label: str, weights: str | Path, *, device: str | torch.device = "cpu"
+    ) -> None:
+        try:
+            import spandrel
+        except ImportError as error:
+            raise SegSRError(
+                f"{label} is read by spandrel, which cannot be imported ({error}): "
+                "pip install 'segsr[gan]'"
+            ) from error
+        if not Path(weights).is_file():
+            raise SegSRError(f"no file {weights}: check the path of {label}'s weights")
+        try:
+            model = spandrel.ModelLoader().load_from_file(weights)
+        except Exception as error:  # whatever reading foreign files raises
+            raise SegSRError(
+                f"{weights} is no model that spandrel {sys.modules['spandrel'].__version__} reads "
+                f"({' '.join(str(error).split()) or type(error).__name__})"
+            ) from error
+        if not isinstance(model, spandrel.ImageModelDescriptor) or model.scale != SCALE:
+            raise SegSRError(
+                f"{weights} is a {model.architecture.name} of factor {model.scale}: tables here "
+                f"are of factor {SCALE}"
+            )
+        self.label = label
+        self.device = torch.device(device)
+        self.model = model.to(self.device).eval()
+
+    @torch.no_grad()
+    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+        """Return the model's output; see `Method`."""
+        return Restored(self.model(lq.to(self.device)[None])[0].clamp(0, 1))

@@ -1,0 +1,167 @@
+"""Methods over test sets: results written, then measured like any method's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from segsr.benchmark.cost import device_name, measured
+from segsr.benchmark.evaluate import Evaluation, evaluate_folders
+from segsr.benchmark.image_set import ImageSet
+from segsr.benchmark.methods import Method, Outputs
+from segsr.benchmark.pairing import Item, pair_files
+from segsr.benchmark.records import write_text
+from segsr.classes import PALETTE
+from segsr.inference.image_files import read_photo, write_mask, write_photo
+from segsr.metrics.image_metric import ImageMetric
+
+COSTS = "costs.json"
+
+
+@dataclass
+class Result:
+    """What a method made of a test set.
+
+    Attributes:
+        label: Name of the method.
+        folders: By role: those of the test set, `restored`, and `mask` if the method has masks.
+        evaluation: What was measured.
+        seconds: Of each photograph by name, for methods that ran here.
+        memory: GiB at the worst moment of any photograph.
+        device: What the method ran on.
+    """
+
+    label: str
+    folders: Mapping[str, Path]
+    evaluation: Evaluation
+    seconds: dict[str, float] = field(default_factory=dict)
+    memory: float | None = None
+    device: str = ""
+
+
+def run_method(
+    method: Method | Outputs,
+    test_set: ImageSet,
+    folders: Mapping[str, Path],
+    metrics: Mapping[str, ImageMetric],
+    settings: Mapping[str, str],
+    output: Path,
+    *,
+    batch_size: int = 4,
+    device: torch.device | str = "cpu",
+) -> Result | None:
+    """Restore a test set with one method and measure the results; None if it has none of it.
+
+    Results that exist are kept, so an interrupted run goes on where it was.
+
+    Args:
+        method: What restores, or where its results lie.
+        test_set: Name of the photographs.
+        folders: Of the test set by role.
+        metrics: By name; those whose inputs are missing are left out.
+        settings: Settings of each metric by name, as text.
+        output: Folder of the method's `restored/`, `mask/` and records.
+        batch_size: Images measured at once.
+        device: Of the metrics.
+    """
+    roles = dict(folders)
+    costs: dict[str, dict[str, float | None]] = {}
+    problems: list[str] = []
+    where = ""
+    if isinstance(method, Outputs):
+        if test_set.name not in method.folders:
+            return None
+        roles["restored"] = Path(method.folders[test_set.name])
+        if method.masks and test_set.name in method.masks:
+            roles["mask"] = Path(method.masks[test_set.name])
+    else:
+        problems = _restore_all(method, folders, output)
+        roles["restored"] = output / "restored"
+        if (output / "mask").is_dir():
+            roles["mask"] = output / "mask"
+        costs = _read_costs(output)
+        where = device_name(method.device)
+    measurable = {name: m for name, m in metrics.items() if set(m.inputs) <= set(roles)}
+    evaluation = evaluate_folders(
+        {role: path for role, path in roles.items() if path.is_dir()},
+        measurable,
+        settings,
+        output,
+        batch_size=batch_size,
+        device=device,
+        title=f"{test_set.name}: {method.label}, measuring",
+    )
+    evaluation.problems[:0] = problems
+    memories = [c["memory"] for c in costs.values() if c["memory"] is not None]
+    seconds = {name: c["seconds"] for name, c in costs.items() if c["seconds"] is not None}
+    return Result(method.label, roles, evaluation, seconds, max(memories, default=None), where)
+
+
+def mean_seconds(result: Result) -> float | None:
+    """Return the mean time of a photograph; None for a method that did not run here."""
+    return float(np.mean(list(result.seconds.values()))) if result.seconds else None
+
+
+def _restore_all(method: Method, folders: Mapping[str, Path], output: Path) -> list[str]:
+    """Write what is not there yet of `restored/` and `mask/`; return a sentence per failure."""
+    sources = {role: path for role, path in folders.items() if role in ("lq", "hq")}
+    items = pair_files(sources).items
+    costs = _read_costs(output)
+    todo = [item for item in items if not (output / "restored" / f"{item.name}.png").exists()]
+    problems: list[str] = []
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(f"{output.parent.name}: {method.label}", total=len(items))
+        progress.advance(bar, len(items) - len(todo))
+        for i, item in enumerate(todo):
+            try:
+                if i == 0:
+                    method.restore(
+                        *_read(item), item.name
+                    )  # what is compiled and cached at first is not timed
+                costs[item.name] = _restore_to(method, item, output)
+                write_text(output / COSTS, json.dumps(costs, indent=1) + "\n")
+            except Exception as error:  # one photograph must not cost the others
+                reason = " ".join(str(error).split()) or type(error).__name__
+                problems.append(f"{method.label} failed on {item.files['lq']}: {reason}")
+                console.print(f"[red]failed[/red] {problems[-1]}", soft_wrap=True, highlight=False)
+            progress.advance(bar)
+    return problems
+
+
+def _restore_to(method: Method, item: Item, output: Path) -> dict[str, float | None]:
+    """Write one photograph's result; the photograph last, so that it stands for both files."""
+    lq, hq = _read(item)
+    with measured(method.device) as cost:
+        restored = method.restore(lq, hq, item.name)
+    if restored.mask is not None:
+        write_mask(output / "mask" / f"{item.name}.png", restored.mask.cpu(), PALETTE)
+    write_photo(output / "restored" / f"{item.name}.png", restored.image.cpu())
+    return {"seconds": cost.seconds, "memory": cost.memory}
+
+
+def _read(item: Item) -> tuple[Tensor, Tensor | None]:
+    hq = item.files.get("hq")
+    return read_photo(item.files["lq"]).image, None if hq is None else read_photo(hq).image
+
+
+def _read_costs(output: Path) -> dict[str, dict[str, float | None]]:
+    path = output / COSTS
+    if not path.exists():
+        return {}
+    costs: dict[str, dict[str, float | None]] = json.loads(path.read_text(encoding="utf-8"))
+    return costs
