@@ -96,6 +96,9 @@ IGNORE_COLOUR = (48, 48, 48)
 
 _INDEX = {name: index for index, name in enumerate(CLASSES)}
 
+IDENTITY: Mapping[int, int] = {index: index for index in range(len(CLASSES))}
+"""Labels that are class indices already."""
+
 LABELMEFACADE: Mapping[int, int] = {
     0: IGNORE_INDEX,  # various
     1: _INDEX["building"],

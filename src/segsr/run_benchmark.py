@@ -73,7 +73,10 @@ def benchmark(cfg: DictConfig, output: Path) -> list[str]:
     if not results:
         raise SegSRError("; ".join(problems) or "the recipe has no test set for its methods")
     tables = [_table(chosen, name, found, cfg) for name, found in results.items()]
-    steps = {name: between_rows(found, chosen.columns()) for name, found in results.items()}
+    steps = {
+        name: between_rows({r.label: r.evaluation for r in found}, chosen.columns())
+        for name, found in results.items()
+    }
     _write(output, tables, steps, problems, chosen)
     return problems
 
@@ -99,8 +102,7 @@ def _table(chosen: Chosen, name: str, results: Sequence[Result], cfg: DictConfig
         )
     if printed:
         notes.append("Rows as printed are the paper's own figures, not measured here.")
-    known = [column for column in table.columns]
-    return Table(name, (*known, *costly), (*printed, *rows), tuple(notes))
+    return Table(name, (*table.columns, *costly), (*printed, *rows), tuple(notes))
 
 
 def _cost(result: Result) -> dict[str, Value]:

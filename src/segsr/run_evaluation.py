@@ -87,6 +87,7 @@ def evaluate(cfg: DictConfig, folders: Mapping[str, Path], output: Path, label: 
         output,
         batch_size=cfg.batch_size,
         device=cfg.device,
+        label_map=build(cfg.label_map),
     )
     problems = [*chosen.problems, *evaluation.problems]
     table = make_table(chosen, {label: evaluation}, title=_title(chosen.protocol, evaluation))

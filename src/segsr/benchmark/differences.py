@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from segsr.benchmark.runner import Result
+from segsr.benchmark.evaluate import Evaluation
 from segsr.benchmark.summary import Difference, difference
 from segsr.metrics.column import Column
 
@@ -19,16 +19,18 @@ class Step(NamedTuple):
     differences: dict[str, Difference]
 
 
-def between_rows(results: Sequence[Result], columns: Sequence[Column]) -> list[Step]:
-    """Return each method's differences from the method of the row above, over the same images."""
+def between_rows(evaluations: Mapping[str, Evaluation], columns: Sequence[Column]) -> list[Step]:
+    """Return each method's differences from the method of the row above, over the same images.
+
+    Args:
+        evaluations: By label of the method, in the order of the rows.
+        columns: Of the table.
+    """
     steps = []
-    for base, result in pairwise(results):
-        found = {
-            column.name: difference(result.evaluation.records, base.evaluation.records, column)
-            for column in columns
-        }
+    for (base, above), (label, own) in pairwise(evaluations.items()):
+        found = {column.name: difference(own.records, above.records, column) for column in columns}
         known = {name: value for name, value in found.items() if value is not None}
-        steps.append(Step(result.label, base.label, known))
+        steps.append(Step(label, base, known))
     return steps
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from segsr.benchmark.inputs import Read, read_item, set_digests
 from segsr.benchmark.measure import measure
 from segsr.benchmark.pairing import Item, pair_files
 from segsr.benchmark.records import Record, as_line, read_records, stamp, write_text
+from segsr.classes import IDENTITY
 from segsr.errors import SegSRError
 from segsr.metrics.image_metric import ImageMetric
 
@@ -53,6 +55,7 @@ def evaluate_folders(
     *,
     batch_size: int = 4,
     device: torch.device | str = "cpu",
+    label_map: Mapping[int, int] = IDENTITY,
     title: str = "evaluating",
 ) -> Evaluation:
     """Measure the images of `folders`.
@@ -67,6 +70,7 @@ def evaluate_folders(
         output: Folder of `records.jsonl`.
         batch_size: Images measured at once; only images of one size share a batch.
         device: Where the images are moved to.
+        label_map: What the true masks' labels mean; see `segsr.benchmark.inputs.read_item`.
         title: Of the progress bar.
 
     Raises:
@@ -104,7 +108,9 @@ def evaluate_folders(
             problems.append(problem)
             console.print(f"[red]failed[/red] {problem}", soft_wrap=True, highlight=False)
 
-        for batch in _batches(_read_ahead([item for item, _ in todo], batch_size), batch_size):
+        reading = partial(read_item, label_map=label_map)
+        ahead = _read_ahead([item for item, _ in todo], reading, _READ_AHEAD * batch_size)
+        for batch in _batches(ahead, batch_size):
             reads = []
             for item, read in batch:
                 if isinstance(read, Read):
@@ -152,17 +158,19 @@ def _kept(record: Record | None, item: Item, settings: Mapping[str, str]) -> Rec
     return record
 
 
-def _read_ahead(items: Sequence[Item], batch_size: int) -> Iterator[tuple[Item, Read | str]]:
+def _read_ahead(
+    items: Sequence[Item], reading: Callable[[Item], Read], ahead: int
+) -> Iterator[tuple[Item, Read | str]]:
     """Yield each item's images, or why there are none, read by threads a little ahead."""
     waiting: deque[tuple[Item, Future[Read]]] = deque()
     todo = iter(items)
     with ThreadPoolExecutor(_READERS) as pool:
-        for item in islice(todo, _READ_AHEAD * batch_size):
-            waiting.append((item, pool.submit(read_item, item)))
+        for item in islice(todo, ahead):
+            waiting.append((item, pool.submit(reading, item)))
         while waiting:
             item, future = waiting.popleft()
             if (following := next(todo, None)) is not None:
-                waiting.append((following, pool.submit(read_item, following)))
+                waiting.append((following, pool.submit(reading, following)))
             try:
                 yield item, future.result()
             except SegSRError as error:

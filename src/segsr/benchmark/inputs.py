@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from segsr.benchmark.pairing import Item
+from segsr.classes import IDENTITY, lookup_table
 from segsr.data.read import read_labels
 from segsr.errors import SegSRError
 from segsr.inference.image_files import read_photo
@@ -40,8 +41,12 @@ class Read:
         return tuple(tuple(image.shape) for image in self.images.values())
 
 
-def read_item(item: Item) -> Read:
+def read_item(item: Item, label_map: Mapping[int, int] = IDENTITY) -> Read:
     """Return the images of `item`: 8 bits a channel, all of one size.
+
+    Args:
+        item: The files.
+        label_map: What the true masks' labels mean: label to class index; others are ignored.
 
     Raises:
         SegSRError: If a file is damaged or transparent, or sizes differ.
@@ -50,6 +55,8 @@ def read_item(item: Item) -> Read:
         role: read_labels(path).long()[None] if role in _MASKS else _read_rgb(path)
         for role, path in item.files.items()
     }
+    if "label" in images:
+        images["label"] = torch.from_numpy(lookup_table(label_map)).long()[images["label"]]
     pixels = {role: _digest(images[role]) for role in _REFERENCES if role in images}
     images.pop("lq", None)  # of the test set's identity only, no metric looks at it
     first, *others = images

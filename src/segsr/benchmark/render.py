@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -11,6 +12,7 @@ from segsr.benchmark.table import Row, Table, Value
 from segsr.metrics.column import Column
 
 _PRINTED = "as printed"
+_METHOD_WIDTH, _INTERVAL_WIDTH = 20, 19  # characters in a terminal
 _LATEX = {
     "&": r"\&",
     "%": r"\%",
@@ -124,12 +126,13 @@ def paper_layout(tables: Sequence[Table]) -> str:
 
 
 def print_table(table: Table, console: Console | None = None) -> None:
-    """Print `table` to the terminal, its notes below."""
+    """Print `table` to the terminal, its notes below; without intervals if there is no room."""
     console = console or Console()
-    drawn = RichTable(title=table.title, title_justify="left")
-    drawn.add_column("method", overflow="fold")
+    roomy = console.width >= _METHOD_WIDTH + _INTERVAL_WIDTH * len(table.columns)
+    drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE)
+    drawn.add_column("method", overflow="fold", min_width=_METHOD_WIDTH)
     for column in table.columns:
-        drawn.add_column(_arrowed(column, "↑", "↓"), justify="right")
+        drawn.add_column(_arrowed(column, "↑", "↓"), justify="right", no_wrap=True)
 
     def cell(row: Row, column: Column, place: int) -> str:
         value = row.values.get(column.name)
@@ -137,7 +140,9 @@ def print_table(table: Table, console: Console | None = None) -> None:
             return ""
         text = _number(value.mean, column)
         text = {1: f"[bold]{text}[/bold]", 2: f"[underline]{text}[/underline]"}.get(place, text)
-        return f"{text}[dim]{_interval(value, column)}[/dim]"
+        if value.low is None or not roomy:
+            return text
+        return f"{text}\n[dim]{_span(value, column)}[/dim]"
 
     for row, cells in _cells(table, cell):
         drawn.add_row(_label(row), *cells)
@@ -165,9 +170,13 @@ def _number(value: float, column: Column) -> str:
 
 
 def _interval(value: Value, column: Column) -> str:
-    if value.low is None or value.high is None:
-        return ""
-    return f" ({_number(value.low, column)} to {_number(value.high, column)})"
+    return f" ({_span(value, column)})" if value.low is not None else ""
+
+
+def _span(value: Value, column: Column) -> str:
+    assert value.low is not None
+    assert value.high is not None
+    return f"{_number(value.low, column)} to {_number(value.high, column)}"
 
 
 def _label(row: Row) -> str:

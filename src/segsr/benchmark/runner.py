@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from segsr.inference.image_files import read_photo, write_mask, write_photo
 from segsr.metrics.image_metric import ImageMetric
 
 COSTS = "costs.json"
+Costs = dict[str, dict[str, Any]]
+"""Of each photograph by name: `seconds`, `memory` (GiB or null) and `device`."""
 
 
 @dataclass
@@ -73,7 +76,7 @@ def run_method(
         device: Of the metrics.
     """
     roles = dict(folders)
-    costs: dict[str, dict[str, float | None]] = {}
+    costs: Costs = {}
     problems: list[str] = []
     where = ""
     if isinstance(method, Outputs):
@@ -88,7 +91,7 @@ def run_method(
         if (output / "mask").is_dir():
             roles["mask"] = output / "mask"
         costs = _read_costs(output)
-        where = device_name(method.device)
+        where = " and ".join(sorted({cost["device"] for cost in costs.values()}))
     measurable = {name: m for name, m in metrics.items() if set(m.inputs) <= set(roles)}
     evaluation = evaluate_folders(
         {role: path for role, path in roles.items() if path.is_dir()},
@@ -101,7 +104,7 @@ def run_method(
     )
     evaluation.problems[:0] = problems
     memories = [c["memory"] for c in costs.values() if c["memory"] is not None]
-    seconds = {name: c["seconds"] for name, c in costs.items() if c["seconds"] is not None}
+    seconds = {name: c["seconds"] for name, c in costs.items()}
     return Result(method.label, roles, evaluation, seconds, max(memories, default=None), where)
 
 
@@ -143,7 +146,7 @@ def _restore_all(method: Method, folders: Mapping[str, Path], output: Path) -> l
     return problems
 
 
-def _restore_to(method: Method, item: Item, output: Path) -> dict[str, float | None]:
+def _restore_to(method: Method, item: Item, output: Path) -> dict[str, Any]:
     """Write one photograph's result; the photograph last, so that it stands for both files."""
     lq, hq = _read(item)
     with measured(method.device) as cost:
@@ -151,7 +154,11 @@ def _restore_to(method: Method, item: Item, output: Path) -> dict[str, float | N
     if restored.mask is not None:
         write_mask(output / "mask" / f"{item.name}.png", restored.mask.cpu(), PALETTE)
     write_photo(output / "restored" / f"{item.name}.png", restored.image.cpu())
-    return {"seconds": cost.seconds, "memory": cost.memory}
+    return {
+        "seconds": cost.seconds,
+        "memory": cost.memory,
+        "device": device_name(method.device),
+    }
 
 
 def _read(item: Item) -> tuple[Tensor, Tensor | None]:
@@ -159,9 +166,9 @@ def _read(item: Item) -> tuple[Tensor, Tensor | None]:
     return read_photo(item.files["lq"]).image, None if hq is None else read_photo(hq).image
 
 
-def _read_costs(output: Path) -> dict[str, dict[str, float | None]]:
+def _read_costs(output: Path) -> Costs:
     path = output / COSTS
     if not path.exists():
         return {}
-    costs: dict[str, dict[str, float | None]] = json.loads(path.read_text(encoding="utf-8"))
+    costs: Costs = json.loads(path.read_text(encoding="utf-8"))
     return costs

@@ -14,13 +14,12 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX, SCALE
-from segsr.classes import CLASSES, lookup_table
+from segsr.classes import IDENTITY, lookup_table
 from segsr.data.image_folder import Files
 from segsr.errors import SegSRError
 
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
-_IDENTITY = {index: index for index in range(len(CLASSES))}
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def read_sample(files: Files) -> Photo:
     height, width = hq.shape[1:]
     mask = lq = None
     if files.mask is not None:
-        table = lookup_table(_IDENTITY if files.class_map is None else files.class_map)
+        table = lookup_table(IDENTITY if files.class_map is None else files.class_map)
         mask = torch.from_numpy(table[read_labels(files.mask).numpy()])
         if mask.shape != hq.shape[1:]:
             raise SegSRError(

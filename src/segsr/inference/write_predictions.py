@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 
 from segsr.classes import PALETTE
 from segsr.inference.image_files import write_mask, write_photo
-from segsr.tasks.joint import Predictions
+from segsr.tasks.predictions import Predictions
 
 
 class WritePredictions(BasePredictionWriter):
@@ -32,7 +32,14 @@ class WritePredictions(BasePredictionWriter):
     ) -> None:
         """Write one batch's predictions."""
         assert isinstance(prediction, Predictions)
-        for name, image, mask in zip(*prediction, strict=True):
-            stem = Path(name).stem
-            write_mask(self.folder / f"{stem}_mask.png", mask, PALETTE)
-            write_photo(self.folder / f"{stem}.png", image)
+        write(self.folder, prediction)
+
+
+def write(folder: Path, found: Predictions) -> None:
+    """Write a batch's masks and images into `folder`, the image of a photograph last."""
+    for i, name in enumerate(found.names):
+        stem = Path(name).stem
+        if found.masks is not None:
+            write_mask(folder / f"{stem}_mask.png", found.masks[i], PALETTE)
+        if found.images is not None:
+            write_photo(folder / f"{stem}.png", found.images[i])

@@ -23,15 +23,17 @@ Inputs = Mapping[str, Tensor]
 
 @runtime_checkable
 class ImageMetric(Protocol):
-    """A metric over an image set.
+    """A metric over an image set."""
 
-    Attributes:
-        columns: The numbers it gives, one or several of one measurement.
-        inputs: The roles it looks at.
-    """
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The numbers it gives, one or several of one measurement."""
+        ...
 
-    columns: tuple[Column, ...]
-    inputs: tuple[str, ...]
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The roles it looks at."""
+        ...
 
     def __call__(self, images: Inputs) -> Mapping[str, Tensor]:
         """Return each column's field as a tensor (b, ...): one measurement per image.

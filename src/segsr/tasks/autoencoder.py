@@ -16,6 +16,7 @@ from segsr.metrics.restoration import restoration_metrics
 from segsr.nets.autoencoder import Autoencoder
 from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.tasks.pictures import log_pictures
+from segsr.tasks.predictions import Predictions
 from segsr.tasks.task import Task
 
 
@@ -59,8 +60,9 @@ class AutoencoderTask(Task):
         """Write the autoencoder into the model folder `folder`."""
         save_folder(folder, {"autoencoder": self.codec}, {})
 
-    def evaluate(self, batch: Batch) -> None:
+    def evaluate(self, batch: Batch) -> Predictions:
         """Reconstruct the batch, measure and picture it."""
         images = self.autoencoder.decode(self.autoencoder.encode(batch["hq"])).clamp(0, 1)
         self.measure("reconstructed", images, batch["hq"])
         log_pictures(self, batch, images)
+        return Predictions(batch["name"], images, None)

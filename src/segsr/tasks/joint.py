@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import PIL.Image
 import torch
@@ -25,6 +25,7 @@ from segsr.nets.seg_prior import Prior
 from segsr.nets.time_aware_encoder import add_guidance, as_timesteps, keep_guidance
 from segsr.seeding import generator
 from segsr.tasks.pictures import log_pictures
+from segsr.tasks.predictions import Predictions
 from segsr.tasks.restoration import Restoration, restore
 from segsr.tasks.segdm import SegDM
 from segsr.tasks.srdm import SRDM, Start
@@ -44,14 +45,6 @@ class Conditions:
     lq: Tensor
     lq_latents: Tensor
     prior: Prior
-
-
-class Predictions(NamedTuple):
-    """Restored photographs of a batch: their names, (B, 3, H, W) images and (B, H, W) masks."""
-
-    names: list[str]
-    images: Tensor
-    masks: Tensor
 
 
 class JointSegSR(Task):
@@ -255,7 +248,7 @@ class JointSegSR(Task):
         joint = cls(SRDM.from_pretrained(folder), SegDM.from_pretrained(folder), bridge, **options)
         return joint.eval()
 
-    def evaluate(self, batch: Batch) -> None:
+    def evaluate(self, batch: Batch) -> Predictions:
         """Restore the batch, measure it against bicubic and the prior, and picture it."""
         conditions = self.read_lq(batch["lq"])
         image, mask = self.restore_batch(batch, conditions)
@@ -267,6 +260,7 @@ class JointSegSR(Task):
             self.measure("mask", mask, batch["mask"])
             self.measure("prior", first, batch["mask"])
         log_pictures(self, batch, image, mask)
+        return Predictions(batch["name"], image, mask)
 
     def predict_step(self, batch: Batch, batch_index: int) -> Predictions:
         """Restore a batch of the prediction set."""

@@ -22,6 +22,7 @@ from segsr.nets.seg_denoiser import SegDenoiser
 from segsr.nets.seg_prior import STRIDE, Prior, SegPrior
 from segsr.nets.time_aware_encoder import Guidance, as_timesteps
 from segsr.tasks.pictures import log_pictures
+from segsr.tasks.predictions import Predictions
 from segsr.tasks.task import Task, draw_keep, draw_timesteps
 
 MaskSchedule = Literal["linear", "cosine"]
@@ -206,8 +207,9 @@ class SegDM(Task):
             **{**load_settings(model).get("segdm", {}), **options},
         )
 
-    def evaluate(self, batch: Batch) -> None:
+    def evaluate(self, batch: Batch) -> Predictions:
         """Sample the mask from seeded noise, measure and picture it."""
         *_, mask = self.sample(batch["lq"], self.evaluation_generators(batch))
         self.measure("mask", mask, batch["mask"])
         log_pictures(self, batch, mask=mask)
+        return Predictions(batch["name"], None, mask)

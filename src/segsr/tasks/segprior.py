@@ -14,6 +14,7 @@ from segsr.metrics.segmentation import segmentation_metrics
 from segsr.nets.resize_codec import decode_mask, upsample_lq
 from segsr.nets.seg_prior import STRIDE, SegPrior
 from segsr.tasks.pictures import log_pictures
+from segsr.tasks.predictions import Predictions
 from segsr.tasks.task import Task
 
 
@@ -44,11 +45,12 @@ class SegPriorTask(Task):
         """Write the prior into the model folder `folder`."""
         save_folder(folder, {"prior": self.prior}, {})
 
-    def evaluate(self, batch: Batch) -> None:
+    def evaluate(self, batch: Batch) -> Predictions:
         """Predict the batch's masks, measure and picture them."""
         mask = decode_mask(self.prior(self._images(batch)).logits, STRIDE)
         self.measure("mask", mask, batch["mask"])
         log_pictures(self, batch, mask=mask)
+        return Predictions(batch["name"], None, mask)
 
     def _images(self, batch: Batch) -> Tensor:
         return batch["hq"] if self.clean else upsample_lq(batch["lq"])

@@ -32,6 +32,7 @@ from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.nets.resize_codec import upsample_lq
 from segsr.nets.time_aware_encoder import as_timesteps
 from segsr.tasks.pictures import log_pictures
+from segsr.tasks.predictions import Predictions
 from segsr.tasks.task import Task, draw_normal, draw_timesteps
 
 Start = Literal["noise", "lq"]
@@ -255,9 +256,10 @@ class SRDM(Task):
             **{**load_settings(model).get("srdm", {}), **options},
         )
 
-    def evaluate(self, batch: Batch) -> None:
+    def evaluate(self, batch: Batch) -> Predictions:
         """Restore the batch from seeded noise, measure and picture it."""
         restored = self.restore(batch["lq"], self.evaluation_generators(batch))
         if "hq" in batch:
             self.measure("restored", restored, batch["hq"])
         log_pictures(self, batch, restored)
+        return Predictions(batch["name"], restored, None)

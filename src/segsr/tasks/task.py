@@ -16,6 +16,7 @@ from torchmetrics import MetricCollection
 from segsr.batch import Batch
 from segsr.errors import SegSRError
 from segsr.seeding import derive_seed, generator
+from segsr.tasks.predictions import Predictions
 from segsr.tasks.sharding import shard
 from segsr.tasks.trained import frozen_names
 
@@ -48,17 +49,21 @@ class Task(LightningModule):
             False  # checkpoints hold no frozen weights; `on_load_checkpoint` looks
         )
 
-    def evaluate(self, batch: Batch) -> None:
-        """Update `metrics` (torchmetrics collections by what they measure) with one batch."""
+    def evaluate(self, batch: Batch) -> Predictions:
+        """Update `metrics` (torchmetrics collections by what they measure) and return the results.
+
+        Args:
+            batch: Of an evaluation set.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not evaluate")
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Evaluate a batch of the validation set."""
         self.evaluate(batch)
 
-    def test_step(self, batch: Batch, batch_index: int) -> None:
-        """Evaluate a batch of the test set."""
-        self.evaluate(batch)
+    def test_step(self, batch: Batch, batch_index: int) -> Any:
+        """Evaluate a batch of the test set; return its `Predictions` for callbacks to write."""
+        return self.evaluate(batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the validation set as `val/<what>_<metric>`."""
