@@ -20,6 +20,7 @@ from segsr.tasks.joint import JointSegSR
 from segsr.tasks.restoration import prior_mask, restore
 
 Image = Float[Tensor, "3 h w"]
+Truth = Float[Tensor, "3 sh sw"]
 MaskSource = Literal["own", "prior", "hq"]
 _MASK_SOURCES = ("own", "prior", "hq")
 
@@ -49,7 +50,7 @@ class Method(Protocol):
     label: str
     device: torch.device
 
-    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
         """Return the restoration of one photograph.
 
         Args:
@@ -87,7 +88,7 @@ class Bicubic:
         self.label = label
         self.device = torch.device(device)
 
-    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
         """Return `lq` enlarged; see `Method`."""
         return Restored(enlarge(lq.to(self.device)[None])[0])
 
@@ -146,7 +147,7 @@ class SegSR:
         self.seed = seed
         self.device = torch.device(device)
 
-    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
         """Return the restoration of `lq` and the mask that guided it; see `Method`."""
         given = self._given_mask(lq, hq, name)
         found = restore(
@@ -162,7 +163,7 @@ class SegSR:
             return Restored(found.image)
         return Restored(found.image, found.mask if given is None else given)
 
-    def _given_mask(self, lq: Image, hq: Image | None, name: str) -> Int[Tensor, "h w"] | None:
+    def _given_mask(self, lq: Image, hq: Truth | None, name: str) -> Int[Tensor, "sh sw"] | None:
         if self.mask == "own":
             return None
         if self.mask == "prior":
@@ -215,6 +216,6 @@ class Spandrel:
         self.model = model.to(self.device).eval()
 
     @torch.no_grad()
-    def restore(self, lq: Image, hq: Image | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
         """Return the model's output; see `Method`."""
         return Restored(self.model(lq.to(self.device)[None])[0].clamp(0, 1))

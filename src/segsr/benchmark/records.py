@@ -67,7 +67,7 @@ def encode(value: Tensor) -> Any:
 def decode(value: Any) -> npt.NDArray[np.float64]:
     """Return the measurement that `encode` wrote."""
     if not isinstance(value, dict):
-        return np.float64(value)  # type: ignore[return-value]
+        return np.asarray(value, dtype=np.float64)
     matrix = np.zeros(value["shape"])
     for row, column, count in value["cells"]:
         matrix[row, column] = count

@@ -80,9 +80,13 @@ def agreement_columns(
 
 def accuracy_of_set(matrices: npt.NDArray[np.float64]) -> float:
     """Return the pixel accuracy of n images' confusion matrices (n, k, k)."""
-    return float(pixel_accuracy(torch.from_numpy(matrices.sum(axis=0))))
+    return float(pixel_accuracy(_pooled(matrices)))
 
 
 def miou_of_set(matrices: npt.NDArray[np.float64]) -> float:
     """Return the mean IoU of n images' confusion matrices (n, k, k)."""
-    return float(mean_iou(torch.from_numpy(matrices.sum(axis=0))))
+    return float(mean_iou(_pooled(matrices)))
+
+
+def _pooled(matrices: npt.NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(matrices.sum(axis=0).astype(np.int64))
