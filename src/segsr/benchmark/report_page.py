@@ -229,7 +229,7 @@ def _summary(side: Side, columns: Sequence[Column]) -> str:
     return " · ".join(
         f"{column.label} {_number(side.values[column.name], column)}"
         for column in columns
-        if column.name in side.values
+        if not math.isnan(side.values.get(column.name, math.nan))
     )
 
 
