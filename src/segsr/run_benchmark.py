@@ -14,13 +14,21 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from segsr.benchmark.differences import Step, between_rows, differences_markdown
+from segsr.benchmark.figures.canvas import write_figure
+from segsr.benchmark.figures.trajectory import draw_trajectory
+from segsr.benchmark.gallery import Section
+from segsr.benchmark.illustrate import examples_of, write_figures
 from segsr.benchmark.image_set import ImageSet
+from segsr.benchmark.methods import SegSR
+from segsr.benchmark.pairing import pair_files
 from segsr.benchmark.records import write_text
 from segsr.benchmark.render import latex, markdown, paper_layout, print_table
+from segsr.benchmark.report import write_report
 from segsr.benchmark.runner import Result, mean_seconds, run_method
 from segsr.benchmark.table import Row, Table, Value
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
+from segsr.inference.image_files import read_photo
 from segsr.metrics.column import Column
 from segsr.run_evaluation import Chosen, choose_metrics, make_table
 
@@ -41,7 +49,7 @@ def benchmark(cfg: DictConfig, output: Path) -> list[str]:
     Raises:
         SegSRError: If the recipe is not complete, or nothing of it can be run.
     """
-    require(cfg, "methods", "test_sets", "protocol")
+    require(cfg, "methods", "test_sets", "protocol", "examples", "figures")
     chosen = choose_metrics(cfg)
     problems = list(chosen.problems)
     write_text(output / "config.yaml", resolved_yaml(cfg))
@@ -67,6 +75,8 @@ def benchmark(cfg: DictConfig, output: Path) -> list[str]:
             if found is not None:
                 results[test_set.name].append(found)
                 problems.extend(found.evaluation.problems)
+                if cfg.figures and isinstance(method, SegSR) and method.exchange:
+                    _draw_trajectory(method, found, output / "figures" / _folder(test_set.name))
         del method
         gc.collect()  # one model at a time in memory
     results = {name: found for name, found in results.items() if found}
@@ -78,7 +88,34 @@ def benchmark(cfg: DictConfig, output: Path) -> list[str]:
         for name, found in results.items()
     }
     _write(output, tables, steps, problems, chosen)
+    _illustrate(output, tables, results, chosen, cfg)
     return problems
+
+
+def _draw_trajectory(method: SegSR, found: Result, folder: Path) -> None:
+    first = pair_files({role: found.folders[role] for role in ("restored", "lq")}).items[0]
+    restoration = method.trajectory(read_photo(first.files["lq"]).image, first.name)
+    write_figure(draw_trajectory(restoration), folder / f"{first.name}_trajectory")
+
+
+def _illustrate(
+    output: Path,
+    tables: Sequence[Table],
+    results: Mapping[str, Sequence[Result]],
+    chosen: Chosen,
+    cfg: DictConfig,
+) -> None:
+    """Write the report, and the figures of the first photographs."""
+    sections = []
+    for table in tables:
+        found = results[table.title]
+        examples = examples_of(found, chosen.columns(), max(cfg.examples, cfg.figures))
+        sections.append(Section(table.title, table, examples[: cfg.examples]))
+        folder = output / "figures" / _folder(table.title)
+        if cfg.figures:
+            write_figures(folder, examples[: cfg.figures], found)
+    page = write_report(output / "report", str(cfg.name), sections)
+    print(f"report: {page}")
 
 
 def _table(chosen: Chosen, name: str, results: Sequence[Result], cfg: DictConfig) -> Table:
@@ -142,8 +179,10 @@ def _write(
     write_text(output / "summary.json", json.dumps(summary, indent=1, ensure_ascii=False) + "\n")
     for table in tables:
         print_table(table, console)
-    for text in differences:
-        console.print(Markdown(text))
+    for name, found in steps.items():
+        if found:
+            text = differences_markdown(name, found, chosen.columns(), intervals=False)
+            console.print(Markdown(text))
 
 
 def _folder(name: str) -> str:

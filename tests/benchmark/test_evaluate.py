@@ -147,7 +147,9 @@ def test_identity_does_not_depend_on_names_or_formats(folders, tmp_path):
     again = evaluate_folders(folders, {"psnr": Psnr()}, NODES, tmp_path / "other")
     assert again.digests == first.digests
     Image.open(folders["hq"] / "0_HR.bmp").rotate(180).save(folders["hq"] / "0_HR.bmp")
-    assert evaluate_folders(folders, {"psnr": Psnr()}, NODES, tmp_path / "o").digests != first.digests
+    assert (
+        evaluate_folders(folders, {"psnr": Psnr()}, NODES, tmp_path / "o").digests != first.digests
+    )
 
 
 def test_masks_with_a_data_sets_own_labels(tmp_path):
@@ -182,5 +184,3 @@ def test_summary_is_numpys_and_differences_are_paired(folders, tmp_path):
     step = difference(better, found.records, column)
     assert step == pytest.approx((0.5, 0.5, 0.5))
     assert difference({}, found.records, column) is None
-
-

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from segsr.benchmark.methods import Bicubic, SegSR, Spandrel
 from segsr.errors import SegSRError
 from segsr.nets.resize_codec import enlarge

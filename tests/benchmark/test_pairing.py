@@ -48,9 +48,7 @@ def test_missing_and_extra_files_are_named(tmp_path):
     found = pair_files(folders)
     assert [item.name for item in found.items] == ["a"]
     assert found.missing == [f"b.png has no restored image in {tmp_path / 'sr'}"]
-    assert found.extra == [
-        f"{tmp_path / 'sr' / 'c.png'} belongs to no image of {tmp_path / 'hq'}"
-    ]
+    assert found.extra == [f"{tmp_path / 'sr' / 'c.png'} belongs to no image of {tmp_path / 'hq'}"]
 
 
 def test_ambiguous_suffixes_do_not_match(tmp_path):

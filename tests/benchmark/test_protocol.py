@@ -36,7 +36,8 @@ def test_notes_name_the_test_set():
     assert protocol.notes({"hq": "ab" * 32, "lq": "cd" * 32}) == (
         "Protocol p: a paper.",
         "Y only.",
-        f"Pixels of the test set: hq RealSR (sha256 {'ab' * 8}), lq not listed (sha256 {'cd' * 8}).",
+        f"Pixels of the test set: hq RealSR (sha256 {'ab' * 8}), "
+        f"lq not listed (sha256 {'cd' * 8}).",
     )
     assert protocol.notes({}) == ("Protocol p: a paper.", "Y only.")
 

@@ -34,7 +34,9 @@ def between_rows(evaluations: Mapping[str, Evaluation], columns: Sequence[Column
     return steps
 
 
-def differences_markdown(title: str, steps: Sequence[Step], columns: Sequence[Column]) -> str:
+def differences_markdown(
+    title: str, steps: Sequence[Step], columns: Sequence[Column], *, intervals: bool = True
+) -> str:
     """Return the differences as a Markdown table; bold where the interval excludes 0."""
     shown = [column for column in columns if any(column.name in s.differences for s in steps)]
     lines = [
@@ -44,20 +46,22 @@ def differences_markdown(title: str, steps: Sequence[Step], columns: Sequence[Co
         f"| --- |{' ---: |' * len(shown)}",
     ]
     for step in steps:
-        cells = [_cell(step.differences.get(column.name), column) for column in shown]
+        cells = [_cell(step.differences.get(column.name), column, intervals) for column in shown]
         lines.append(f"| {step.method} minus {step.base} | {' | '.join(cells)} |")
     lines += [
         "",
-        "Paired over images, with 95 % bootstrap intervals; bold where the interval excludes 0.",
+        "Paired over images; bold where the 95 % bootstrap interval excludes 0.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _cell(found: Difference | None, column: Column) -> str:
+def _cell(found: Difference | None, column: Column, intervals: bool) -> str:
     if found is None:
         return ""
     digits = column.decimals + 1  # differences are small
     text = f"{found.mean:+.{digits}f}"
     if found.low > 0 or found.high < 0:
         text = f"**{text}**"
+    if not intervals:
+        return text
     return f"{text} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"

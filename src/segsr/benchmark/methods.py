@@ -17,7 +17,7 @@ from segsr.labeling.base import Labeler, label
 from segsr.nets.resize_codec import enlarge
 from segsr.seeding import generator
 from segsr.tasks.joint import JointSegSR
-from segsr.tasks.restoration import prior_mask, restore
+from segsr.tasks.restoration import Restoration, prior_mask, restore
 
 Image = Float[Tensor, "3 h w"]
 Truth = Float[Tensor, "3 sh sw"]
@@ -162,6 +162,11 @@ class SegSR:
         if self.guidance == 0:
             return Restored(found.image)
         return Restored(found.image, found.mask if given is None else given)
+
+    def trajectory(self, lq: Image, name: str) -> Restoration:
+        """Return a restoration with what every step predicts, the paper's Figure 2."""
+        noise = generator(self.seed, name)
+        return restore(self.model, lq, noise, steps=self.steps, trajectory=True)
 
     def _given_mask(self, lq: Image, hq: Truth | None, name: str) -> Int[Tensor, "sh sw"] | None:
         if self.mask == "own":

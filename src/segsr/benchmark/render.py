@@ -132,7 +132,7 @@ def print_table(table: Table, console: Console | None = None) -> None:
     drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE)
     drawn.add_column("method", overflow="fold", min_width=_METHOD_WIDTH)
     for column in table.columns:
-        drawn.add_column(_arrowed(column, "↑", "↓"), justify="right", no_wrap=True)
+        drawn.add_column(_arrowed(column, "↑", "↓"), justify="right", no_wrap=roomy)
 
     def cell(row: Row, column: Column, place: int) -> str:
         value = row.values.get(column.name)
