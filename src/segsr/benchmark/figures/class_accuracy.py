@@ -90,7 +90,7 @@ def draw_class_accuracy(
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        longest = max(len(bars.get_label()) for bars in axes.containers)
+        longest = max(len(str(bars.get_label())) for bars in axes.containers)
         figure.legend(
             loc="outside upper center",
             ncols=max(1, int(width / (_HANDLE + longest * _CHARACTER))),
