@@ -120,6 +120,12 @@ def test_figures_that_are_missing_or_infinite_have_words(tmp_path, section, exam
     assert "nan" not in text
 
 
+def test_a_relative_folder(tmp_path, section, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert write_report(Path("report"), "Title", [section]) == tmp_path / "here/report/index.html"
+
+
 def test_no_test_sets_at_all(tmp_path):
     assert write_report(tmp_path / "report", "Title", []).is_file()
 

@@ -178,6 +178,16 @@ def test_another_method_is_another_image(show, section, find, pixel, colours, ch
     assert pixel(0.75) == colours["first"]
 
 
+def test_the_other_image_does_not_shine_through_a_transparent_one(
+    tmp_path, show, section, example, pixel, colours
+):
+    Image.new("RGBA", (64, 48)).save(tmp_path / "clear.png")
+    clear = replace(example.panels[0], image=tmp_path / "clear.png")
+    show(replace(section, examples=(replace(example, panels=(clear,)),)))
+    assert pixel(0.25) == colours["lq"]
+    assert pixel(0.75) != colours["lq"]
+
+
 def test_one_choice_for_all_photographs(browser, show, section, example, choose, find):
     fewer = replace(example, name="fewer", panels=example.panels[1:])
     show(replace(section, examples=(example, example, fewer)))

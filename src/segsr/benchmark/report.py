@@ -36,6 +36,7 @@ def write_report(folder: Path, title: str, sections: Sequence[Section]) -> Path:
         SegSRError: An image cannot be read, `folder` holds something other than a report, or
             cannot be written.
     """
+    folder = folder.absolute()
     _check_replaceable(folder)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
     try:

@@ -10,6 +10,7 @@ from segsr.benchmark.figures.canvas import (
     PAGE,
     add_class_legend,
     legend_height,
+    name,
     new_figure,
     place,
     show,
@@ -47,12 +48,12 @@ def draw_ablation_strip(example: Example) -> Figure:
         left = i * (width + GAP)
         above = place(figure, left, LINE, width, height)
         show(above, picture)
-        above.set_title(panel.label, pad=3)
+        name(above, panel.label, "above")
         under = place(figure, left, LINE + height + GAP, width, height)
         if mask is None:
-            under.text(0.5, 0.5, "no mask", ha="center", va="center", color="0.4")
+            under.text(0.5, 0.5, "no mask", ha="center", va="center", color="0.4", fontsize=8)
             under.set_facecolor("0.95")
         else:
-            show(under, mask[0])
+            show(under, mask[0], "nearest")
     add_class_legend(figure, present)
     return figure

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Layout = Literal["none", "constrained"]
-
 PAGE = 7.0
 """Inches of a figure over both columns of a page."""
 
@@ -33,13 +31,12 @@ LINE = 0.16
 """Inches of a line of text."""
 
 _DPI = 300
+_TEXT = 8  # points
+_GLYPH = 0.6  # mean width of a character over its size
 _LOOK: dict[str, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "axes.labelsize": 8,
+    "font.size": _TEXT,
     "axes.linewidth": 0.6,
     "pdf.fonttype": 42,  # TrueType: text stays text, as publishers ask
-    "svg.fonttype": "none",
 }
 _LEGEND_COLUMN = 1.0  # inches of the longest class name with its colour
 
@@ -48,16 +45,16 @@ def styled() -> AbstractContextManager[None]:
     """Return the context in which text and lines are added to a figure."""
     import matplotlib
 
-    return matplotlib.rc_context(_LOOK)
+    return matplotlib.rc_context(_LOOK)  # type: ignore[arg-type]
 
 
-def new_figure(width: float, height: float, layout: Layout = "none") -> Figure:
+def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None) -> Figure:
     """Return an empty figure; no state of pyplot is touched.
 
     Args:
         width: In inches.
         height: In inches.
-        layout: "constrained" leaves the places of axes to matplotlib, "none" to `place`.
+        layout: "constrained" leaves the places of axes to matplotlib, None to `place`.
 
     Raises:
         SegSRError: matplotlib is not installed.
@@ -85,15 +82,39 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
     return axes
 
 
-def show(axes: Axes, picture: npt.NDArray[np.uint8]) -> None:
-    """Draw a picture (H, W, 3) over the whole of `axes`."""
-    axes.imshow(picture, aspect="auto", interpolation="none")
+def show(
+    axes: Axes,
+    picture: npt.NDArray[np.uint8],
+    interpolation: Literal["none", "nearest"] = "none",
+) -> None:
+    """Draw a picture (H, W, 3) over the whole of `axes`.
+
+    Args:
+        axes: From `place`.
+        picture: RGB.
+        interpolation: "nearest" for masks: a pixel of the PNG has no colour between two classes.
+    """
+    axes.imshow(picture, aspect="auto", interpolation=interpolation)
+
+
+def name(axes: Axes, text: str, where: Literal["above", "below", "left"]) -> None:
+    """Write a name beside `axes`, smaller if it is longer than they are wide."""
+    box = axes.get_window_extent()
+    room = (box.height if where == "left" else box.width) / axes.figure.dpi
+    size = min(_TEXT, 72 * room / (_GLYPH * max(len(text), 1)))
+    with styled():
+        if where == "above":
+            axes.set_title(text, pad=3, fontsize=size)
+        elif where == "below":
+            axes.set_xlabel(text, labelpad=3, fontsize=size)
+        else:
+            axes.set_ylabel(text, labelpad=3, fontsize=size)
 
 
 def legend_height(classes: Iterable[int], width: float) -> float:
     """Return the inches that `add_class_legend` takes below a figure of a width."""
     count = len(set(classes))
-    return LINE * -(-count // _legend_columns(width)) + GAP if count else 0.0
+    return LINE * -(-count // _legend_columns(width)) if count else 0.0
 
 
 def add_class_legend(figure: Figure, classes: Iterable[int]) -> None:
@@ -101,7 +122,12 @@ def add_class_legend(figure: Figure, classes: Iterable[int]) -> None:
     from matplotlib.patches import Patch
 
     patches = [
-        Patch(facecolor=np.divide(PALETTE[i], 255), edgecolor="0.4", linewidth=0.4, label=name)
+        Patch(
+            facecolor=(PALETTE[i][0] / 255, PALETTE[i][1] / 255, PALETTE[i][2] / 255),
+            edgecolor="0.4",
+            linewidth=0.4,
+            label=name,
+        )
         for i, name in enumerate(CLASSES)
         if i in set(classes)
     ]

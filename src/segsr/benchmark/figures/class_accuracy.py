@@ -21,6 +21,9 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#
 _HATCHES = ("", "////", "....")
 """A round of colours each."""
 
+_HANDLE, _CHARACTER = 0.6, 0.062
+"""Inches that a legend takes for a colour with its spaces and for a character."""
+
 
 def accuracy_per_class(confusion: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Return the share of each class's true pixels that are found, nan for a class without any.
@@ -30,7 +33,9 @@ def accuracy_per_class(confusion: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """
     counts = np.asarray(confusion, dtype=np.float64)
     true = counts.sum(axis=1)
-    return np.divide(counts.diagonal(), true, out=np.full(len(true), np.nan), where=true > 0)
+    accuracy = np.full(len(true), np.nan)
+    np.divide(counts.diagonal(), true, out=accuracy, where=true > 0)
+    return accuracy
 
 
 def draw_class_accuracy(
@@ -60,7 +65,8 @@ def draw_class_accuracy(
     if not order:
         raise SegSRError("no class has a true pixel, so no accuracy: hand in masks with labels")
 
-    figure = new_figure(PAGE, 2.6, "constrained")
+    width = min(PAGE, 1.5 + 0.15 * len(order) * len(matrices))
+    figure = new_figure(width, 2.6, "constrained")
     bar = 0.8 / len(matrices)
     with styled():
         axes = figure.subplots()
@@ -72,7 +78,7 @@ def draw_class_accuracy(
                 bar,
                 color=_COLOURS[i % len(_COLOURS)],
                 hatch=_HATCHES[i // len(_COLOURS) % len(_HATCHES)],
-                label=f"{label} (mean {np.nanmean(percent):.1f})" if any(percent >= 0) else label,
+                label=f"{label}, mean {np.nanmean(percent):.1f}" if any(percent >= 0) else label,
             )
         axes.set_xticks(range(len(order)), [classes[i] for i in order])
         axes.set(ylim=(0, 100), xlim=(-0.6, len(order) - 0.4), ylabel="accuracy (%)")
@@ -84,5 +90,10 @@ def draw_class_accuracy(
         axes.grid(axis="y", color="0.9", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-        figure.legend(loc="outside upper center", ncols=4, frameon=False)
+        longest = max(len(str(bars.get_label())) for bars in axes.containers)
+        figure.legend(
+            loc="outside upper center",
+            ncols=max(1, int(width / (_HANDLE + longest * _CHARACTER))),
+            frameon=False,
+        )
     return figure

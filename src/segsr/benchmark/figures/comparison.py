@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from segsr.benchmark.figures.canvas import GAP, LINE, PAGE, new_figure, place, show
+from segsr.benchmark.figures.canvas import GAP, LINE, PAGE, name, new_figure, place, show
 from segsr.benchmark.figures.pixels import Picture, enlarge, photograph
 from segsr.benchmark.gallery import Example
 from segsr.errors import SegSRError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _BOX_COLOUR = "#e4002b"
 _ROWS = 2
+_WIDEST = 1.5  # inches of a crop
 
 
 class Box(NamedTuple):
@@ -61,31 +62,33 @@ def draw_comparison(example: Example, box: Box) -> Figure:
         crops.append(("HQ", _crop(full, box, size)))
 
     columns = -(-len(crops) // _ROWS)
-    # the photograph is as high as both rows of crops with their names, and all fill the page
-    over, crop_ratio = size[0] / size[1], box.height / box.width
-    names = _ROWS * LINE + GAP
-    width = (PAGE - columns * GAP - over * names) / (columns + over * _ROWS * crop_ratio)
+    # the photograph is as high as both rows of crops and what is between; together they fill the
+    # page: ratio * tall + columns * (width + GAP) = PAGE, tall = _ROWS * height + between
+    ratio, crop_ratio = size[0] / size[1], box.height / box.width
+    between = (_ROWS - 1) * (LINE + GAP)
+    fitting = (PAGE - columns * GAP - ratio * between) / (columns + ratio * _ROWS * crop_ratio)
+    width = min(fitting, _WIDEST)
     height = width * crop_ratio
-    tall = _ROWS * height + names
-    figure = new_figure(PAGE, tall + LINE)
-    whole = place(figure, 0, 0, over * tall, tall)
+    tall = _ROWS * height + between
+    figure = new_figure(ratio * tall + columns * (width + GAP), tall + LINE + GAP)
+    whole = place(figure, 0.0, 0.0, ratio * tall, tall)
     show(whole, enlarge(lq, size))
     whole.add_patch(_outline(box))
-    whole.set_xlabel(example.name, labelpad=3)
-    for i, (name, picture) in enumerate(crops):
+    name(whole, example.name, "below")
+    for i, (label, picture) in enumerate(crops):
         row, column = divmod(i, columns)
-        left = over * tall + GAP + column * (width + GAP)
+        left = ratio * tall + GAP + column * (width + GAP)
         axes = place(figure, left, row * (height + LINE + GAP), width, height)
         show(axes, picture)
-        axes.set_xlabel(name, labelpad=3)
+        name(axes, label, "below")
     return figure
 
 
-def _check(name: str, box: Box, size: tuple[int, int]) -> None:
+def _check(photo: str, box: Box, size: tuple[int, int]) -> None:
     inside = box.left >= 0 and box.top >= 0 and box.width > 0 and box.height > 0
     if not inside or box.left + box.width > size[0] or box.top + box.height > size[1]:
         raise SegSRError(
-            f"{name}: the box {tuple(box)} (left, top, width, height) leaves the "
+            f"{photo}: the box {tuple(box)} (left, top, width, height) leaves the "
             f"{size[0]}x{size[1]} photograph: move it inside"
         )
 

@@ -28,8 +28,8 @@ def photograph(source: Path | Tensor) -> Picture:
 
 def class_map(source: Path | Tensor) -> tuple[Picture, frozenset[int]]:
     """Return a mask (H, W), from a file or a tensor, in colours, and the classes that occur."""
-    labels = read_labels(source) if isinstance(source, Path) else source.detach().cpu()
-    present = {int(i) for i in labels.unique()} & set(range(len(CLASSES)))
+    labels = (read_labels(source) if isinstance(source, Path) else source.detach().cpu()).numpy()
+    present = {int(i) for i in np.unique(labels)} & set(range(len(CLASSES)))
     return colourise(labels), frozenset(present)
 
 

@@ -12,6 +12,7 @@ from segsr.benchmark.figures.canvas import (
     PAGE,
     add_class_legend,
     legend_height,
+    name,
     new_figure,
     place,
     show,
@@ -52,11 +53,11 @@ def draw_trajectory(restoration: Restoration, columns: int = 6) -> Figure:
         left = side + i * (width + GAP)
         above = place(figure, left, LINE, width, height)
         show(above, photograph(step.image))
-        above.set_title(f"t = {step.t}", pad=3)
+        name(above, f"t = {step.t}", "above")
         under = place(figure, left, LINE + height + GAP, width, height)
-        show(under, mask)
+        show(under, mask, "nearest")
         if i == 0:
-            above.set_ylabel("image", labelpad=3)
-            under.set_ylabel("mask", labelpad=3)
+            name(above, "image", "left")
+            name(under, "mask", "left")
     add_class_legend(figure, present)
     return figure
