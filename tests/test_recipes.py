@@ -19,6 +19,7 @@ OPEN = {
     "srdm": ["base_model=B", "data.root=D"],
     "prior": ["data.root=D"],
     "segdm": ["weights=W", "data.root=D"],
+    "table1": ["root=R"],
 }
 
 

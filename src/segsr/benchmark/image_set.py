@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -18,6 +18,7 @@ DONE = "complete"
 """File that says that a folder made of a data module is whole."""
 
 
+@runtime_checkable
 class ImageSet(Protocol):
     """Photographs to restore.
 
