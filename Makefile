@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: setup demo test check fmt
+.PHONY: setup demo test check fmt table2
 
 setup: $(INSTALLED)
 
@@ -24,6 +24,10 @@ check: setup
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+# The paper's ablation on the embedded weights and sample photographs.
+table2: setup
+	$(BIN)/segsr benchmark -c conf/table2.yaml -o table2_output
 
 fmt: setup
 	$(BIN)/ruff check --fix .
