@@ -39,6 +39,7 @@ def assert_close(ours, theirs) -> None:
         assert found == pytest.approx(theirs[step], rel=1e-5, abs=1e-7), step
 
 
+@pytest.mark.slow  # test_ddp.py holds the gradient itself
 def test_two_processes_have_the_losses_of_one(alone) -> None:
     run.fit(load_config(RECIPE, ["run_dir=one", "trainer.max_steps=3"]))
     launch.run(command("lightning", "ddp", "trainer.max_steps=3"))
