@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
+import PIL.Image
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -14,7 +16,6 @@ from torch import Tensor, nn
 from segsr.batch import SCALE
 from segsr.errors import SegSRError
 from segsr.labeling.base import Labeler, label
-from segsr.nets.resize_codec import enlarge
 from segsr.seeding import generator
 from segsr.tasks.joint import JointSegSR
 from segsr.tasks.restoration import Restoration, prior_mask, restore
@@ -77,20 +78,23 @@ class Outputs:
 
 
 class Bicubic:
-    """Bicubic enlargement as Pillow does it, the baseline.
+    """Pillow's bicubic enlargement, the baseline of most tables.
 
     Args:
         label: Its name in tables.
-        device: Where it runs.
     """
 
-    def __init__(self, label: str = "Bicubic", device: str | torch.device = "cpu") -> None:
+    device = torch.device("cpu")
+
+    def __init__(self, label: str = "Bicubic") -> None:
         self.label = label
-        self.device = torch.device(device)
 
     def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
-        """Return `lq` enlarged; see `Method`."""
-        return Restored(enlarge(lq.to(self.device)[None])[0])
+        """Return `lq`, rounded to 8 bits, as Pillow enlarges it; see `Method`."""
+        pixels = (lq.cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        size = (SCALE * pixels.shape[1], SCALE * pixels.shape[0])
+        large = np.array(PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.BICUBIC))
+        return Restored(torch.from_numpy(large).permute(2, 0, 1) / 255)
 
 
 class SegSR:
