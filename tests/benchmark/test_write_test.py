@@ -8,7 +8,9 @@ import torch
 from lightning import Trainer
 from PIL import Image
 
+import launch
 import tiny
+from segsr.benchmark.records import read_records
 from segsr.benchmark.write_test import WriteTest
 from segsr.data import ImageFolder, MaskedPairDataModule
 
@@ -63,3 +65,19 @@ def test_a_model_of_masks_alone(data, tmp_path):
     assert (tmp_path / "out" / "0_mask.png").exists()
     assert "mask mIoU" in (tmp_path / "out" / "table.md").read_text()
     assert not (tmp_path / "out" / "bicubic.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_count_every_photograph_once(tmp_path):
+    found = {}
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        options = ["trainer.precision=32-true", "trainer.enable_progress_bar=false"]
+        strategy = [f"trainer.devices={devices}", "trainer.strategy=ddp"] if devices > 1 else []
+        launch.run([*launch.SEGSR, "test", f"run_dir={folder}", *options, *strategy])
+        found[devices] = read_records(folder / "test" / "restored.jsonl")
+    assert list(found[2]) == list(found[1])
+    assert len(found[2]) == 5
+    for name, record in found[1].items():
+        assert found[2][name].values["psnr"] == pytest.approx(record.values["psnr"], abs=1e-4)
+        assert found[2][name].values["masks"] == record.values["masks"]
