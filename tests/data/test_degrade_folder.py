@@ -148,6 +148,7 @@ def test_a_folder_of_another_recipe_is_refused(photos, undisturbed, tmp_path, ca
     assert "is not empty and no folder of pairs" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_ends_the_run_in_a_sentence(photos, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(degrade_folder, "_make_pair", tiny.die)
     assert main(["degrade", str(photos), "-o", str(tmp_path / "pairs"), "--workers", "2"]) == 2
