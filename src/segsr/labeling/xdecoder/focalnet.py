@@ -95,9 +95,7 @@ class FocalBlock(nn.Module):
         depthwise: Focal-T's order: a depthwise residual before each half, LayerNorm after each sum.
     """
 
-    def __init__(
-        self, channels: int, kernels: Sequence[int], hidden: int, depthwise: bool
-    ) -> None:
+    def __init__(self, channels: int, kernels: Sequence[int], hidden: int, depthwise: bool) -> None:
         super().__init__()
         self.depthwise = depthwise
         if depthwise:

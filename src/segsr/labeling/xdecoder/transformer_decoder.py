@@ -32,7 +32,8 @@ class TransformerDecoder(nn.Module):
 
     Args:
         queries: Number of queries; the last one is the class token.
-        width: Channels of the queries and of the scales.
+        inputs: Channels of the scales; projected to `width` if they differ.
+        width: Channels of the queries.
         mask_width: Channels of the pixel embeddings.
         text_width: Channels of the text embeddings.
         layers: Layers; layer i attends to scale i % 3.
@@ -43,6 +44,7 @@ class TransformerDecoder(nn.Module):
     def __init__(
         self,
         queries: int,
+        inputs: int,
         width: int,
         mask_width: int,
         text_width: int,
@@ -54,6 +56,8 @@ class TransformerDecoder(nn.Module):
         self.query_feat = nn.Embedding(queries, width)
         self.query_embed = nn.Embedding(queries, width)
         self.level_embed = nn.Embedding(SCALES, width)
+        if inputs != width:
+            self.input_proj = nn.ModuleList(nn.Conv2d(inputs, width, 1) for _ in range(SCALES))
         self.layers = nn.ModuleList(DecoderLayer(width, hidden, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.mask_embed = nn.ModuleList(
@@ -62,9 +66,7 @@ class TransformerDecoder(nn.Module):
         self.class_embed = nn.Parameter(torch.zeros(width, text_width))
         self.logit_scale = nn.Parameter(torch.zeros(()))
 
-    def forward(
-        self, features: PixelFeatures, text: Float[Tensor, "names t"]
-    ) -> list[Prediction]:
+    def forward(self, features: PixelFeatures, text: Float[Tensor, "names t"]) -> list[Prediction]:
         """Return the predictions before the first and after each layer; the last one counts.
 
         Args:
@@ -73,9 +75,9 @@ class TransformerDecoder(nn.Module):
         """
         scales = features.scales
         batch = scales[0].shape[0]
-        values = [
-            tokens(x) + self.level_embed.weight[i] for i, x in enumerate(scales)
-        ]
+        if hasattr(self, "input_proj"):
+            scales = [proj(x) for proj, x in zip(self.input_proj, scales, strict=True)]
+        values = [tokens(x) + self.level_embed.weight[i] for i, x in enumerate(scales)]
         keys = [v + tokens(sine_position(x)) for v, x in zip(values, scales, strict=True)]
         position = self.query_embed.weight
         apart = class_token_apart(position)
