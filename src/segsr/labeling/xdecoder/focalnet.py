@@ -42,9 +42,11 @@ class FocalNet(nn.Module):
         padding = _STEM // 2 if depthwise else _STEM // 2 - 1
         self.stem = Downsample(3, width, _STEM, _STRIDE, padding)
         self.stages = nn.ModuleList(
-            nn.ModuleList(
-                FocalBlock(channels, sides, round(mlp_width * channels), depthwise)
-                for _ in range(depth)
+            nn.Sequential(
+                *(
+                    FocalBlock(channels, sides, round(mlp_width * channels), depthwise)
+                    for _ in range(depth)
+                )
             )
             for channels, depth, sides in zip(widths, depths, kernels, strict=True)
         )
@@ -65,8 +67,7 @@ class FocalNet(nn.Module):
         for i, (blocks, norm) in enumerate(zip(self.stages, self.norms, strict=True)):
             if i:
                 x = self.downsamples[i - 1](_channels_first(x))
-            for block in blocks:  # type: ignore[union-attr]
-                x = block(x)
+            x = blocks(x)
             # The next stage reads the features as they are, without this norm.
             features.append(_channels_first(norm(x)).contiguous())
         return features
@@ -111,7 +112,8 @@ class FocalBlock(nn.Module):
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         if not self.depthwise:
             x = x + self.gamma_1 * self.norm1(self.modulation(x))
-            return x + self.gamma_2 * self.norm2(self.mlp(x))
+            x = x + self.gamma_2 * self.norm2(self.mlp(x))
+            return x
         x = x + _channels_last(self.dw1(_channels_first(x)))
         x = self.norm1(x + self.gamma_1 * self.modulation(x))
         x = x + _channels_last(self.dw2(_channels_first(x)))
@@ -135,7 +137,8 @@ class FocalModulation(nn.Module):
 
     def forward(self, x: Float[Tensor, "b h w c"]) -> Float[Tensor, "b h w c"]:
         c = x.shape[-1]
-        query, context, gates = _channels_first(self.f(x)).split((c, c, self.levels + 1), dim=1)
+        parts = torch.split(_channels_first(self.f(x)), [c, c, self.levels + 1], dim=1)
+        query, context, gates = parts
         gathered = query.new_zeros(())
         for i, layer in enumerate(self.focal_layers):
             context = F.gelu(layer(context))

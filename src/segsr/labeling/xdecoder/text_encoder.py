@@ -70,5 +70,6 @@ class TextEncoder(nn.Module):
 
     def class_embedding(self, ids: Int[Tensor, "templates tokens"]) -> Float[Tensor, " d"]:
         """Return the unit embedding of a class: the mean over its prompts, at length one."""
-        mean = self(ids).mean(dim=0)
-        return mean / mean.norm()
+        mean: Tensor = self(ids).mean(dim=0)
+        length: Tensor = mean.norm()
+        return mean / length

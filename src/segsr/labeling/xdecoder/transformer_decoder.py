@@ -149,7 +149,8 @@ class DecoderLayer(nn.Module):
 
 def unit(x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
     """Return `x` at length one, the length widened by 1e-7 as the public code does."""
-    return x / (x.norm(dim=-1, keepdim=True) + _EPS)
+    length: Tensor = x.norm(dim=-1, keepdim=True)
+    return x / (length + _EPS)
 
 
 def gather_class_token(x: Float[Tensor, "b q d"]) -> Float[Tensor, "b q d"]:
