@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from segsr.errors import SegSRError
 from segsr.labeling.xdecoder.checkpoint import (
     infer_config,
+    load_backbone,
     load_xdecoder,
     read_xdecoder,
     rename,
@@ -91,6 +92,40 @@ def test_what_does_not_fit_is_refused(weights, change, message) -> None:
 def test_heads_that_do_not_divide_the_width_are_refused(weights, heads) -> None:
     with pytest.raises(SegSRError, match="heads must divide"):
         load_xdecoder(weights, heads=heads, text_heads=4)
+
+
+def test_the_backbone_loads_alone(weights) -> None:
+    alone = {k: v for k, v in weights.items() if k.startswith("backbone.")}
+    whole = load_xdecoder(weights, heads=4, text_heads=4).network.backbone
+    x = torch.rand(1, 3, 32, 64)
+    for ours, expected in zip(load_backbone(alone)(x), whole(x), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=0, atol=0)
+    del alone["backbone.norm0.bias"]
+    with pytest.raises(SegSRError, match="no FocalNet"):
+        load_backbone(alone)
+
+
+def test_focal_ts_backbone_loads_at_other_sizes(shapes) -> None:
+    """A quarter of its channels, with the depthwise convolutions found in the names."""
+    backbone = {k: s for k, s in shapes["focal_t"].items() if k.startswith("backbone.")}
+    levels = 4  # gates of each block, which do not shrink
+    state = {
+        k: torch.randn(
+            [
+                (n - levels) // 4 + levels if ".modulation.f." in k and n % 96 else shrink(n)
+                for n in s
+            ]
+        )
+        for k, s in backbone.items()
+    }
+    net = load_backbone(state)
+    assert [f.shape[1] for f in net(torch.rand(1, 3, 32, 32))] == [24, 48, 96, 192]
+    first = state["backbone.layers.1.blocks.1.dw2.weight"]
+    assert torch.equal(net.stages[1][1].dw2.weight, first)
+
+
+def shrink(n: int) -> int:
+    return n // 4 if n % 96 == 0 else n
 
 
 def test_weights_of_captioning_may_be_missing(weights) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from segsr.checkpoints.ldm_keys import count, refuse_unknown, take
 from segsr.checkpoints.state_dict import enumerate_all, first_line, read_state_dict
 from segsr.errors import SegSRError
+from segsr.labeling.xdecoder.focalnet import FocalNet
 from segsr.labeling.xdecoder.network import XDecoder, XDecoderConfig
 
 HEADS = 8
@@ -157,6 +158,28 @@ def load_xdecoder(
             )
     network.load_state_dict({k: v.float() for k, v in renamed.items()}, strict=False)
     return Checkpoint(network.eval().requires_grad_(False), set_aside)
+
+
+def load_backbone(state: Mapping[str, Tensor]) -> FocalNet:
+    """Return the image backbone alone, in float32 and eval mode.
+
+    Args:
+        state: Tensors with the names `backbone.*`; others are not looked at.
+
+    Raises:
+        SegSRError: If tensors are missing, not known or of the wrong shape.
+    """
+    sizes = backbone_sizes(state)
+    net = FocalNet(sizes.pop("backbone_width"), **sizes)
+    renamed, _ = rename({k: v for k, v in state.items() if k.startswith("backbone.")})
+    try:
+        net.load_state_dict({k: v.float() for k, v in take(renamed, "backbone.").items()})
+    except RuntimeError as error:
+        raise SegSRError(
+            f"the tensors are no FocalNet backbone of X-Decoder ({error}): give all of backbone.*"
+            " of a Focal-T or Focal-L checkpoint."
+        ) from error
+    return net.eval().requires_grad_(False)
 
 
 def rename(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, list[str]]]:
