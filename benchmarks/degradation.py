@@ -24,9 +24,9 @@ from scipy.special import j1
 from torch import Tensor
 
 from segsr.config import build, load_config
-from segsr.data.image_folder import find_images
-from segsr.data.read import read_image
 from segsr.degradation import Pipeline, ops
+from segsr.files.find import find_images
+from segsr.files.pixels import read_image
 from segsr.seeding import generator
 
 INTERPOLATION = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}

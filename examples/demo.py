@@ -13,7 +13,8 @@ import torch
 from segsr import JointSegSR
 from segsr.classes import PALETTE
 from segsr.config import build, load_config
-from segsr.inference.image_files import read_photo, write_mask, write_photo
+from segsr.files.mask import write_mask
+from segsr.files.photo import read_photo, write_photo
 from segsr.metrics.restoration import psnr_y
 from segsr.nets.resize_codec import enlarge
 from segsr.samples import samples_folder

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 TOY_RECIPE = """
 defaults:
@@ -57,6 +59,23 @@ def write(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def picture():
+    """Writes one random image, or one of labels, and returns its path."""
+
+    def picture(path: Path, width: int = 48, height: int = 40, labels: int | None = None) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng = np.random.default_rng(sum(path.name.encode()))
+        if labels is None:
+            pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        else:
+            pixels = rng.integers(0, labels, (height, width), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        return path
+
+    return picture
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def degrade(arguments: argparse.Namespace) -> int:
     """Makes pairs of a folder of photographs; status 1 if any of them failed."""
     from segsr.config import build, load_config, require, resolved_yaml
     from segsr.data.degrade_folder import degrade_folder
-    from segsr.data.image_folder import find_images
+    from segsr.files.find import find_images
 
     cfg = load_config(arguments.config, arguments.overrides, default="degrade")
     if arguments.print_config:

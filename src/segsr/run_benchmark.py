@@ -21,14 +21,14 @@ from segsr.benchmark.illustrate import examples_of, write_figures
 from segsr.benchmark.image_set import ImageSet
 from segsr.benchmark.methods import SegSR
 from segsr.benchmark.pairing import pair_files
-from segsr.benchmark.records import write_text
 from segsr.benchmark.render import latex, markdown, paper_layout, print_table
 from segsr.benchmark.report import write_report
 from segsr.benchmark.runner import Result, mean_seconds, run_method
 from segsr.benchmark.table import Row, Table, Value
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
-from segsr.inference.image_files import read_photo
+from segsr.files.atomic import write_text
+from segsr.files.photo import read_photo
 from segsr.metrics.column import Column
 from segsr.run_evaluation import Chosen, choose_metrics, make_table
 

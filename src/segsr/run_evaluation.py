@@ -12,12 +12,12 @@ from omegaconf import DictConfig
 
 from segsr.benchmark.evaluate import Evaluation, evaluate_folders
 from segsr.benchmark.protocol import Protocol, fingerprint
-from segsr.benchmark.records import write_text
 from segsr.benchmark.render import latex, markdown, print_table
 from segsr.benchmark.summary import summarise
 from segsr.benchmark.table import Row, Table
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
+from segsr.files.atomic import write_text
 from segsr.inference.upscale import find_device
 from segsr.metrics.column import Column
 from segsr.metrics.image_metric import ImageMetric

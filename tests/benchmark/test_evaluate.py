@@ -8,7 +8,7 @@ from PIL import Image
 from segsr.benchmark.evaluate import RECORDS, evaluate_folders
 from segsr.benchmark.records import read_records
 from segsr.benchmark.summary import difference, summarise
-from segsr.inference.image_files import Photo, write_photo
+from segsr.files.photo import Photo, write_photo
 from segsr.metrics.agreement import MaskAgreement
 from segsr.metrics.fidelity import Psnr, Ssim
 from segsr.metrics.restoration import psnr_y

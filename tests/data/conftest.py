@@ -1,29 +1,6 @@
 """Small folders of photographs and masks."""
 
-from __future__ import annotations
-
-from pathlib import Path
-
-import numpy as np
 import pytest
-from PIL import Image
-
-
-@pytest.fixture
-def picture():
-    """Writes one random image, or one of labels, and returns its path."""
-
-    def picture(path: Path, width: int = 48, height: int = 40, labels: int | None = None) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rng = np.random.default_rng(sum(path.name.encode()))
-        if labels is None:
-            pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        else:
-            pixels = rng.integers(0, labels, (height, width), dtype=np.uint8)
-        Image.fromarray(pixels).save(path)
-        return path
-
-    return picture
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import tiny
 from segsr.cli import main
 from segsr.config import build, load_config
 from segsr.data import degrade_folder
-from segsr.data.read import read_image
+from segsr.files.pixels import read_image
 
 SLOW_WITH_TWO = ["1", pytest.param("2", marks=pytest.mark.slow)]
 COMMAND = [sys.executable, "-m", "segsr.cli", "degrade"]

@@ -3,25 +3,7 @@ from __future__ import annotations
 import pytest
 
 from segsr.data import ImageFolder
-from segsr.data.image_folder import find_images
 from segsr.errors import SegSRError
-
-
-def test_images_are_found_by_suffix_in_any_case_and_sorted(tmp_path, picture):
-    for name in ("b.PNG", "a.jpg", "c.webp"):
-        picture(tmp_path / name)
-    for name in (".hidden.png", "notes.txt", "deeper/d.png"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("")
-    assert [path.name for path in find_images(tmp_path)] == ["a.jpg", "b.PNG", "c.webp"]
-
-
-def test_a_split_lists_stems_or_names_in_its_own_order(folder):
-    split = folder / "train.txt"
-    split.write_text("photo.3\n\n# not this one: photo.1\nphoto.0.png\n", encoding="utf-8")
-    found = find_images(folder / "images", split)
-    assert [path.name for path in found] == ["photo.3.png", "photo.0.png"]
 
 
 def test_masks_and_lq_share_the_stem(tmp_path, picture):

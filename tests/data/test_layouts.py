@@ -96,7 +96,7 @@ def test_lq_photographs_are_no_training_set(tmp_path, picture) -> None:
 
 
 def test_lq_photographs_keep_their_pixels(tmp_path, picture) -> None:
-    from segsr.data.read import read_image
+    from segsr.files.pixels import read_image
 
     path = picture(tmp_path / "a.png", 19, 14)
     data = PairDataModule(root=tmp_path, predict=[ImageFolder(lq_only=True)])

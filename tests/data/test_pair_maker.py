@@ -8,9 +8,9 @@ from PIL import Image
 from segsr.config import build, load_config
 from segsr.data import ImageFolder, PairDataModule
 from segsr.data.pair_maker import PairMaker, resize_short_side
-from segsr.data.read import read_image
 from segsr.degradation import Pipeline
 from segsr.errors import SegSRError
+from segsr.files.pixels import read_image
 from segsr.nets.resize_codec import enlarge
 from segsr.samples import samples_folder
 

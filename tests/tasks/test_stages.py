@@ -9,7 +9,7 @@ import tiny
 from segsr import run
 from segsr.checkpoints.folder import load_component
 from segsr.config import load_config
-from segsr.inference.image_files import read_photo
+from segsr.files.photo import read_photo
 from segsr.metrics.restoration import psnr_y
 from segsr.nets.autoencoder import Autoencoder
 from segsr.samples import samples_folder

@@ -17,7 +17,7 @@ from segsr.benchmark.gallery import Example, Panel
 from segsr.benchmark.pairing import Item, pair_files
 from segsr.benchmark.records import stack
 from segsr.benchmark.runner import Result
-from segsr.data.read import read_image
+from segsr.files.pixels import read_image
 from segsr.metrics.column import Column, mean
 
 _CROP = 4  # a box's side is that share of the short side

@@ -9,10 +9,11 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from segsr.benchmark.records import write_text
 from segsr.classes import PALETTE
 from segsr.data import PairDataModule
-from segsr.inference.image_files import write_mask, write_photo
+from segsr.files.atomic import write_text
+from segsr.files.mask import write_mask
+from segsr.files.photo import write_photo
 
 DONE = "complete"
 """File that says that a folder made of a data module is whole."""

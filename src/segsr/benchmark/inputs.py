@@ -12,9 +12,9 @@ from torch import Tensor
 
 from segsr.benchmark.pairing import Item
 from segsr.classes import IDENTITY, lookup_table
-from segsr.data.read import read_labels
 from segsr.errors import SegSRError
-from segsr.inference.image_files import read_photo
+from segsr.files.photo import read_photo
+from segsr.files.pixels import read_labels
 
 _MASKS = ("mask", "label")
 _REFERENCES = ("hq", "lq", "label")

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segsr.data.image_folder import IMAGE_SUFFIXES
 from segsr.errors import SegSRError
+from segsr.files.find import IMAGE_SUFFIXES
 
 _SUFFIX = re.compile(
     r"[_\-. ]?(?:hr|lr|hq|lq|gt|sr|out|output|restored|result|mask|x[2348]|[2348]x|lr[2348]|"

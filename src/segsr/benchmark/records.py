@@ -10,7 +10,6 @@ again. Confusion matrices are kept as their cells [row, column, count] that are 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -99,20 +98,3 @@ def read_records(path: Path) -> dict[str, Record]:
 def as_line(record: Record) -> str:
     """Return a record as one line of JSON."""
     return json.dumps(asdict(record), sort_keys=True) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        SegSRError: If it cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise SegSRError(
-            f"{path} cannot be written ({error.strerror or error}): choose another folder"
-        ) from error

@@ -16,8 +16,8 @@ from segsr.batch import IGNORE_INDEX, SCALE
 from segsr.benchmark.gallery import Example, Section
 from segsr.benchmark.report_page import GENERATOR, Side, Viewer, page
 from segsr.classes import CLASSES, PALETTE
-from segsr.data.read import read_image, read_labels
 from segsr.errors import SegSRError
+from segsr.files.pixels import read_image, read_labels
 
 _SHOWN_BY_BROWSERS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 

@@ -19,9 +19,10 @@ from segsr.benchmark.evaluate import Evaluation, evaluate_folders
 from segsr.benchmark.image_set import ImageSet
 from segsr.benchmark.methods import Method, Outputs
 from segsr.benchmark.pairing import Item, pair_files
-from segsr.benchmark.records import write_text
 from segsr.classes import PALETTE
-from segsr.inference.image_files import read_photo, write_mask, write_photo
+from segsr.files.atomic import write_text
+from segsr.files.mask import write_mask
+from segsr.files.photo import read_photo, write_photo
 from segsr.metrics.image_metric import ImageMetric
 
 COSTS = "costs.json"

@@ -13,10 +13,11 @@ from torch import Tensor
 from segsr.benchmark.differences import between_rows, differences_markdown
 from segsr.benchmark.evaluate import Evaluation
 from segsr.benchmark.measure import measure
-from segsr.benchmark.records import Record, as_line, read_records, write_text
+from segsr.benchmark.records import Record, as_line, read_records
 from segsr.benchmark.render import latex, markdown
 from segsr.benchmark.summary import summarise
 from segsr.benchmark.table import Row, Table
+from segsr.files.atomic import write_text
 from segsr.inference.write_predictions import write
 from segsr.metrics.agreement import MaskAgreement
 from segsr.metrics.fidelity import Psnr, Ssim

@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import multiprocessing
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -38,6 +37,7 @@ from torch import Tensor
 
 from segsr.data.pair_maker import PairMaker
 from segsr.errors import SegSRError
+from segsr.files.atomic import write_atomic
 
 FOLDERS = ("hq", "lq", "lq_bicubic")
 MANIFEST = "manifest.jsonl"
@@ -118,7 +118,7 @@ def degrade_folder(
             summary.made.append(photo)
             progress.advance(bar)
     lines = [_line(records[name]) for name in sorted(records)]
-    _write(output / MANIFEST, "".join(lines).encode())
+    write_atomic(output / MANIFEST, "".join(lines).encode())
     (output / JOURNAL).unlink()
     print(
         f"{len(summary.made)} pairs made, {len(summary.kept)} kept (exist already), "
@@ -141,7 +141,7 @@ def _claim(output: Path, recipe: str) -> None:
             raise SegSRError(f"{output} is not empty and no folder of pairs: name a new folder")
         for folder in FOLDERS:
             (output / folder).mkdir(parents=True, exist_ok=True)
-        _write(config, recipe.encode())
+        write_atomic(config, recipe.encode())
     except OSError as error:
         raise SegSRError(
             f"{output} cannot be written ({error.strerror}): name another folder"
@@ -211,7 +211,7 @@ def _make_pair(photo: Path, output: Path, make: PairMaker) -> Record | str:
         for folder, image in zip(FOLDERS, (pair.hq, pair.lq, pair.bicubic), strict=True):
             file = f"{folder}/{photo.stem}.png"
             content = _png(image)
-            _write(output / file, content)
+            write_atomic(output / file, content)
             size = [image.shape[2], image.shape[1]]
             record[folder] = {"file": file, "size": size, "sha256": _sha256(content)}
     except (SegSRError, OSError) as error:
@@ -235,10 +235,3 @@ def _line(record: Record) -> str:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Writes all of `path` or nothing; a part left by a kill is overwritten by the next try."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)

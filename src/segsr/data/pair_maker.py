@@ -13,9 +13,10 @@ from torch.nn import functional as F
 
 from segsr.batch import SCALE
 from segsr.data.crop import centre_crop, crop_to_multiple
-from segsr.data.read import Photo, read_image
+from segsr.data.read import Photo
 from segsr.degradation import Pipeline
 from segsr.errors import SegSRError
+from segsr.files.pixels import read_image
 from segsr.nets.resize_codec import enlarge
 from segsr.seeding import generator
 

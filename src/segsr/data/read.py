@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
 from torch import Tensor
 
-from segsr.batch import IGNORE_INDEX, SCALE
+from segsr.batch import SCALE
 from segsr.classes import IDENTITY, lookup_table
 from segsr.data.image_folder import Files
 from segsr.errors import SegSRError
-
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
-_SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+from segsr.files.pixels import read_image, read_labels
 
 
 @dataclass(frozen=True)
@@ -72,50 +65,3 @@ def read_sample(files: Files) -> Photo:
                 f"the {width}x{height} of {files.image}: crop the pair to fit"
             )
     return Photo(files.name, hq, mask, lq)
-
-
-def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
-    """The photograph in `path`, upright, as 8-bit RGB; transparency is dropped.
-
-    Raises:
-        SegSRError: The file is missing, damaged, or no image.
-    """
-    upright = ImageOps.exif_transpose(_open(path))
-    if upright.mode in _SIXTEEN_BIT:  # Pillow's own conversion clips them
-        grey = (np.asarray(upright).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8)
-        pixels = np.stack([grey] * 3, axis=2)
-    else:
-        pixels = np.array(upright.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-
-
-def read_labels(path: Path) -> UInt8[Tensor, "h w"]:
-    """The labels in `path`, in the source's own numbers; those above 255 become IGNORE_INDEX.
-
-    Raises:
-        SegSRError: The file is missing, damaged, or a colour image.
-    """
-    image = _open(path)
-    if image.mode not in ("1", "L", "P", *_SIXTEEN_BIT):
-        raise SegSRError(
-            f"mask {path} is a {image.mode} image, labels must be grey or indexed: "
-            "convert its colours to class numbers"
-        )
-    labels = np.asarray(image).astype(np.int64)
-    labels[(labels < 0) | (labels > 255)] = IGNORE_INDEX
-    return torch.from_numpy(labels.astype(np.uint8))
-
-
-def _open(path: Path) -> Image.Image:
-    """The decoded image in `path`."""
-    try:
-        with Image.open(path) as image:
-            image.load()
-        return image
-    except FileNotFoundError as error:
-        raise SegSRError(f"no file {path}: it was there when the folder was listed") from error
-    except Image.DecompressionBombError as error:
-        raise SegSRError(f"{path} is too large ({error}): split or shrink it first") from error
-    except _DAMAGE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SegSRError(f"{path} is not a readable image ({reason}): replace it") from error

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import PIL.Image
 import torch
 from rich.console import Console
 from rich.progress import (
@@ -19,11 +17,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from torch import Tensor
 
 from segsr.classes import PALETTE
 from segsr.errors import SegSRError
-from segsr.inference.image_files import find_photos, read_photo, write_mask, write_photo
+from segsr.files.mask import read_mask, write_mask
+from segsr.files.photo import find_photos, read_photo, write_photo
 from segsr.seeding import generator
 from segsr.tasks.joint import JointSegSR
 from segsr.tasks.restoration import restore
@@ -151,24 +149,6 @@ def find_device(name: str) -> torch.device:
     if not present.get(name, True):
         raise SegSRError(f"no {name} device is available here: use --device cpu or auto.")
     return torch.device(name)
-
-
-def read_mask(path: Path) -> Tensor:
-    """Return the class indices of an indexed or grey PNG, int64 (H, W).
-
-    Raises:
-        SegSRError: If the file cannot be read or holds colours instead of class indices.
-    """
-    try:
-        with PIL.Image.open(path) as image:
-            if image.mode not in ("P", "L"):
-                raise SegSRError(
-                    f"{path} has mode {image.mode}, but a mask holds class indices: save it as"
-                    " indexed or 8-bit grey PNG."
-                )
-            return torch.from_numpy(np.asarray(image).astype(np.int64))
-    except OSError as error:
-        raise SegSRError(f"the mask {path} cannot be read ({error}).") from error
 
 
 def _mask_of(photo: Path, mask: Path | None) -> Path | None:

@@ -9,7 +9,8 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from segsr.classes import PALETTE
-from segsr.inference.image_files import write_mask, write_photo
+from segsr.files.mask import write_mask
+from segsr.files.photo import write_photo
 from segsr.tasks.predictions import Predictions
 
 

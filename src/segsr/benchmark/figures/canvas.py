@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import uuid
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +13,7 @@ import numpy.typing as npt
 
 from segsr.classes import CLASSES, PALETTE
 from segsr.errors import SegSRError
+from segsr.files.atomic import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -163,14 +161,14 @@ def write_figure(figure: Figure, stem: Path) -> tuple[Path, Path]:
 
     pdf, png = (stem.with_name(f"{stem.name}.{kind}") for kind in ("pdf", "png"))
     with styled():
-        _write_atomic(pdf, _encode(figure, "pdf", {"CreationDate": None}))
+        write_atomic(pdf, _encode(figure, "pdf", {"CreationDate": None}))
         images = [
             image for image in figure.findobj(AxesImage) if image.get_interpolation() == "none"
         ]
         try:
             for image in images:
                 image.set_interpolation("auto")  # "none" would drop pixels where it shrinks
-            _write_atomic(png, _encode(figure, "png", {"Software": None}))
+            write_atomic(png, _encode(figure, "png", {"Software": None}))
         finally:
             for image in images:
                 image.set_interpolation("none")
@@ -185,20 +183,3 @@ def _encode(figure: Figure, kind: str, metadata: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
     return buffer.getvalue()
-
-
-def _write_atomic(path: Path, content: bytes) -> None:
-    """Write beside `path`, then rename."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise SegSRError(
-            f"figure {path} cannot be written ({error.strerror or error}): check that its folder "
-            "is writable and has room"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

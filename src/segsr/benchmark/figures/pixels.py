@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from segsr.classes import CLASSES, colourise
-from segsr.data.read import read_image, read_labels
+from segsr.files.pixels import read_image, read_labels
 
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3), RGB."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from segsr.inference.png16 import decode_png16, encode_png16, is_deep_colour_png
+from segsr.files.png16 import decode_png16, encode_png16, is_deep_colour_png
 
 Bytes = npt.NDArray[np.int64]
 

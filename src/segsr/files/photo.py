@@ -7,13 +7,10 @@ first is read; 16-bit colour TIFF is read at 8 bits; XMP and IPTC blocks are dro
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import struct
-import uuid
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,16 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
-from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR
 from segsr.errors import SegSRError
-from segsr.inference.exif import exif_orientation, exif_to_keep, turn_upright
-from segsr.inference.png16 import decode_png16, encode_png16, is_deep_colour_png
+from segsr.files.atomic import write_atomic
+from segsr.files.exif import exif_orientation, exif_to_keep, turn_upright
+from segsr.files.png16 import decode_png16, encode_png16, is_deep_colour_png
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """Pixels as files hold them: (h, w, c), c = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
@@ -177,42 +173,12 @@ def write_photo(path: str | Path, image: Float[Tensor, "3 h w"], like: Photo | N
     samples = _quantise(values, np.uint16 if deep else np.uint8)
     icc = like.icc if _profile_fits(like.icc, grey=like.grey and kind != "WEBP") else None
     if deep and kind == "PNG":
-        _write_atomic(path, encode_png16(samples, exif=like.exif, icc=icc))
+        write_atomic(path, encode_png16(samples, exif=like.exif, icc=icc))
         return
     metadata = {"exif": like.exif, "icc_profile": icc}
     options = options | {key: value for key, value in metadata.items() if value is not None}
     picture = Image.fromarray(samples[..., 0] if len(values) == 1 else samples)
-    _write_atomic(path, _encode(path, picture, kind, options))
-
-
-def write_mask(
-    path: str | Path, mask: Int[Tensor, "h w"], palette: Sequence[Sequence[int]]
-) -> None:
-    """Write `mask` as an indexed PNG: pixel values are classes, the palette shows them in colour.
-
-    Args:
-        path: The new file, `.png`; missing folders are made.
-        mask: Class indices, or `IGNORE_INDEX` (shown in `IGNORE_COLOUR`).
-        palette: One RGB colour in 0 to 255 for each class.
-
-    Raises:
-        SegSRError: If the suffix is another, a value has no colour, or the file cannot be written.
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".png":
-        raise SegSRError(f"{path}: a mask needs exact values, so its suffix must be .png.")
-    known = ((mask >= 0) & (mask < len(palette))) | (mask == IGNORE_INDEX)
-    if not known.all():
-        raise SegSRError(
-            f"{path}: the mask holds the value {int(mask[~known][0])}, but the palette has "
-            f"{len(palette)} colours: use classes 0 to {len(palette) - 1} or {IGNORE_INDEX}."
-        )
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    colours[: len(palette)] = np.asarray(palette, dtype=np.uint8)
-    colours[IGNORE_INDEX] = IGNORE_COLOUR
-    picture = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
-    picture.putpalette(colours.tobytes())
-    _write_atomic(path, _encode(path, picture, "PNG", {}))
+    write_atomic(path, _encode(path, picture, kind, options))
 
 
 def _is_photo(path: Path) -> bool:
@@ -302,20 +268,3 @@ def _encode(path: Path, picture: Image.Image, kind: str, options: dict[str, Any]
             f"{path}: {kind} cannot hold this picture ({error}). Write it as PNG."
         ) from error
     return buffer.getvalue()
-
-
-def _write_atomic(path: Path, content: bytes) -> None:
-    """Write beside `path`, then rename: whoever looks sees the old file or the whole new one."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise SegSRError(
-            f"{path}: cannot be written ({error.strerror or error}). Check that the folder exists, "
-            "is writable and has room."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

@@ -14,17 +14,14 @@ import torch
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from torch import Tensor
 
-from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR
 from segsr.errors import SegSRError
-from segsr.inference.image_files import (
+from segsr.files.photo import (
     Photo,
     find_photos,
     read_photo,
-    write_mask,
     write_photo,
 )
-from segsr.inference.png16 import decode_png16, encode_png16
+from segsr.files.png16 import decode_png16, encode_png16
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 DEEP = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGB and alpha"}
@@ -469,33 +466,6 @@ def test_new_files_have_the_usual_permissions_and_folders_are_made(tmp_path: Pat
     plain = tmp_path / "plain"
     plain.touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
-
-
-# Masks
-
-
-def test_a_mask_is_written_as_indices_with_colours(tmp_path: Path) -> None:
-    mask = torch.tensor([[0, 1, 2], [2, IGNORE_INDEX, 0]])
-    palette = [(10, 20, 30), (200, 0, 0), (0, 0, 255)]
-    write_mask(tmp_path / "mask.png", mask, palette)
-    with Image.open(tmp_path / "mask.png") as written:
-        assert written.mode == "P"
-        assert np.array_equal(np.asarray(written), mask)
-        shown = np.asarray(written.convert("RGB"))
-    assert shown[0].tolist() == [[10, 20, 30], [200, 0, 0], [0, 0, 255]]
-    assert tuple(shown[1, 1].tolist()) == IGNORE_COLOUR
-    assert list(tmp_path.iterdir()) == [tmp_path / "mask.png"]
-
-
-@pytest.mark.parametrize("value", [-1, 3, 300])
-def test_a_mask_value_without_a_colour_is_refused(value: int, tmp_path: Path) -> None:
-    with pytest.raises(SegSRError, match=rf"holds the value {value}, but the palette has 3"):
-        write_mask(tmp_path / "mask.png", torch.full((2, 2), value), [(0, 0, 0)] * 3)
-
-
-def test_a_mask_is_never_lossy(tmp_path: Path) -> None:
-    with pytest.raises(SegSRError, match=r"mask\.jpg: .* must be \.png"):
-        write_mask(tmp_path / "mask.jpg", torch.zeros(2, 2).long(), [(0, 0, 0)])
 
 
 # Finding

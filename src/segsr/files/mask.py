@@ -1,0 +1,68 @@
+"""Masks in files: indexed PNGs, whose pixel values are classes and whose palette shows them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from PIL import Image
+from torch import Tensor
+
+from segsr.batch import IGNORE_INDEX
+from segsr.classes import IGNORE_COLOUR
+from segsr.errors import SegSRError
+from segsr.files.atomic import write_atomic
+
+
+def read_mask(path: Path) -> Tensor:
+    """Return the class indices of an indexed or grey PNG, int64 (H, W).
+
+    Raises:
+        SegSRError: If the file cannot be read or holds colours instead of class indices.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("P", "L"):
+                raise SegSRError(
+                    f"{path} has mode {image.mode}, but a mask holds class indices: save it as"
+                    " indexed or 8-bit grey PNG."
+                )
+            return torch.from_numpy(np.asarray(image).astype(np.int64))
+    except OSError as error:
+        raise SegSRError(f"the mask {path} cannot be read ({error}).") from error
+
+
+def write_mask(
+    path: str | Path, mask: Int[Tensor, "h w"], palette: Sequence[Sequence[int]]
+) -> None:
+    """Write `mask` as an indexed PNG: pixel values are classes, the palette shows them in colour.
+
+    Args:
+        path: The new file, `.png`; missing folders are made.
+        mask: Class indices, or `IGNORE_INDEX` (shown in `IGNORE_COLOUR`).
+        palette: One RGB colour in 0 to 255 for each class.
+
+    Raises:
+        SegSRError: If the suffix is another, a value has no colour, or the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise SegSRError(f"{path}: a mask needs exact values, so its suffix must be .png.")
+    known = ((mask >= 0) & (mask < len(palette))) | (mask == IGNORE_INDEX)
+    if not known.all():
+        raise SegSRError(
+            f"{path}: the mask holds the value {int(mask[~known][0])}, but the palette has "
+            f"{len(palette)} colours: use classes 0 to {len(palette) - 1} or {IGNORE_INDEX}."
+        )
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    colours[: len(palette)] = np.asarray(palette, dtype=np.uint8)
+    colours[IGNORE_INDEX] = IGNORE_COLOUR
+    picture = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
+    picture.putpalette(colours.tobytes())
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    write_atomic(path, buffer.getvalue())

@@ -1,0 +1,20 @@
+from segsr.files.find import find_images
+
+
+def test_images_are_found_by_suffix_in_any_case_and_sorted(tmp_path, picture):
+    for name in ("b.PNG", "a.jpg", "c.webp"):
+        picture(tmp_path / name)
+    for name in (".hidden.png", "notes.txt", "deeper/d.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    assert [path.name for path in find_images(tmp_path)] == ["a.jpg", "b.PNG", "c.webp"]
+
+
+def test_a_split_lists_stems_or_names_in_its_own_order(tmp_path, picture):
+    for i in range(7):
+        picture(tmp_path / f"photo.{i}.png")
+    split = tmp_path / "train.txt"
+    split.write_text("photo.3\n\n# not this one: photo.1\nphoto.0.png\n", encoding="utf-8")
+    found = find_images(tmp_path, split)
+    assert [path.name for path in found] == ["photo.3.png", "photo.0.png"]
