@@ -53,43 +53,83 @@ CLASSES = (
 )
 """Names by class index; also the prompts of an open-vocabulary labeller."""
 
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "sky": ("clouds",),
+    "mountain": ("hill",),
+    "rock": ("stone",),
+    "building": ("house", "skyscraper", "tower"),
+    "tree": ("palm tree", "forest"),
+    "grass": ("lawn", "field"),
+    "plant": ("bush", "shrub"),
+    "water": ("river", "lake", "waterfall", "swimming pool"),
+    "sea": ("ocean",),
+    "sand": ("beach", "desert"),
+    "ground": ("earth", "dirt", "gravel"),
+    "road": ("street", "runway"),
+    "pavement": ("sidewalk", "footpath"),
+    "fence": ("railing", "banister"),
+    "floor": ("rug", "carpet"),
+    "table": ("desk", "counter"),
+    "chair": ("armchair", "bench", "stool"),
+    "sofa or bed": ("sofa", "bed", "couch", "cushion"),
+    "cabinet": ("shelf", "wardrobe", "bookcase", "chest of drawers"),
+    "sign": ("signboard", "poster"),
+    "animal": ("dog", "cat", "horse", "cow", "sheep"),
+    "vehicle": ("car", "bus", "truck", "motorcycle", "bicycle", "train", "airplane"),
+    "boat": ("ship",),
+}
+"""Other words for a class, which an open-vocabulary labeller may look for as well."""
+
+OST_CATEGORIES: Mapping[str, tuple[str, ...]] = {
+    "sky": ("sky",),
+    "water": ("water", "sea"),
+    "grass": ("grass",),
+    "mountain": ("mountain", "rock", "snow"),
+    "building": ("building", "wall", "window", "door", "roof", "bridge"),
+    "plant": ("tree", "plant", "flower"),
+    "animal": ("animal", "bird"),
+}
+"""The seven outdoor categories of SFTGAN's OutdoorScene data (OST) as groups of our classes; what
+is in none is its background."""
+
 PALETTE: tuple[tuple[int, int, int], ...] = (
-    (135, 206, 250),  # sky
-    (112, 106, 158),  # mountain
-    (132, 124, 116),  # rock
-    (178, 84, 60),  # building
-    (28, 110, 44),  # tree
-    (124, 200, 62),  # grass
-    (64, 156, 104),  # plant
-    (240, 98, 168),  # flower
-    (62, 140, 220),  # water
-    (20, 72, 160),  # sea
-    (236, 212, 148),  # sand
-    (240, 248, 255),  # snow
-    (150, 104, 62),  # ground
-    (96, 96, 104),  # road
-    (188, 180, 188),  # pavement
-    (160, 132, 200),  # bridge
-    (204, 160, 84),  # fence
-    (222, 196, 172),  # wall
-    (92, 212, 220),  # window
-    (130, 60, 20),  # door
-    (214, 52, 40),  # roof
-    (196, 150, 112),  # floor
-    (250, 238, 206),  # ceiling
-    (156, 40, 110),  # curtain
-    (112, 74, 40),  # table
-    (230, 140, 30),  # chair
-    (110, 40, 170),  # sofa or bed
-    (86, 110, 60),  # cabinet
-    (255, 220, 0),  # sign
-    (220, 20, 60),  # person
-    (180, 130, 0),  # animal
-    (0, 230, 160),  # bird
-    (30, 40, 120),  # vehicle
-    (0, 128, 128),  # boat
+    (149, 212, 255),  # sky
+    (100, 72, 130),  # mountain
+    (131, 126, 121),  # rock
+    (217, 114, 68),  # building
+    (38, 111, 15),  # tree
+    (171, 253, 115),  # grass
+    (119, 190, 112),  # plant
+    (243, 84, 172),  # flower
+    (30, 142, 251),  # water
+    (45, 83, 172),  # sea
+    (196, 203, 162),  # sand
+    (234, 253, 255),  # snow
+    (113, 69, 44),  # ground
+    (80, 92, 106),  # road
+    (179, 209, 217),  # pavement
+    (162, 146, 227),  # bridge
+    (221, 174, 81),  # fence
+    (197, 171, 167),  # wall
+    (52, 183, 200),  # window
+    (100, 37, 0),  # door
+    (189, 36, 18),  # roof
+    (138, 110, 78),  # floor
+    (255, 243, 213),  # ceiling
+    (150, 1, 80),  # curtain
+    (68, 34, 19),  # table
+    (254, 159, 37),  # chair
+    (80, 14, 164),  # sofa or bed
+    (122, 156, 115),  # cabinet
+    (255, 222, 15),  # sign
+    (231, 14, 77),  # person
+    (182, 131, 0),  # animal
+    (104, 255, 152),  # bird
+    (16, 35, 111),  # vehicle
+    (17, 137, 151),  # boat
 )
-"""RGB by class index, in 0..255; natural colours where a class has one."""
+"""RGB by class index, in 0..255: natural colours, moved apart until any two differ by 12 or more in
+CIELAB, to the normal eye and to the three kinds of dichromats."""
 
 IGNORE_COLOUR = (48, 48, 48)
 """RGB of `IGNORE_INDEX`."""

@@ -129,6 +129,25 @@ def degrade(arguments: argparse.Namespace) -> int:
     return 1 if summary.errors else 0
 
 
+def label(arguments: argparse.Namespace) -> int:
+    """Draws masks; status 1 if a photograph has none in the end."""
+    from segsr import run_labeling
+    from segsr.config import load_config, resolved_yaml
+
+    cfg = load_config(arguments.config, arguments.overrides, default="label")
+    if arguments.print_config:
+        print(resolved_yaml(cfg), end="")
+        return 0
+    summary = run_labeling.label(
+        cfg,
+        arguments.photos,
+        arguments.output,
+        confidence=arguments.confidence,
+        preview=arguments.preview,
+    )
+    return 1 if summary.failed else 0
+
+
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measures a folder of results; status 1 if anything could not be measured."""
     from segsr import run_evaluation
@@ -294,6 +313,21 @@ def _degrade_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _label_arguments(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("photos", type=Path, metavar="PHOTOS", help="folder, list (.txt) or one photograph")
+    add("-o", "--output", type=Path, required=True, metavar="MASKS", help="folder for the masks")
+    add("--confidence", type=Path, metavar="DIR", help="folder for the labeller's confidence")
+    add("--preview", type=Path, metavar="FILE", help="contact sheet to write, .png or .jpg")
+    _config_arguments(
+        parser,
+        example="conf/label.yaml",
+        default="conf/label.yaml",
+        overrides="labeler=eomt, threshold=0.3, batch_size=16, executor.trainer.devices=4, "
+        "executor=ray part.index=0 part.count=16",
+    )
+
+
 def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--sr", type=Path, metavar="DIR", help="folder of restored photographs, any method's")
@@ -339,6 +373,7 @@ VERBS: Mapping[str, Verb] = {
     "fit": Verb("train a model", _fit_arguments, _fit_or_plan),
     "test": Verb("print a table of a model's metrics", _recipe_arguments, _with_recipe(test)),
     "predict": Verb("run a model over a data set", _recipe_arguments, _with_recipe(predict)),
+    "label": Verb("draw the masks of photographs", _label_arguments, label),
     "degrade": Verb("make pairs of a folder of photographs", _degrade_arguments, degrade),
     "upscale": Verb("restore photographs at four times their size", _upscale_arguments, upscale),
     "evaluate": Verb("measure a folder of results", _evaluate_arguments, evaluate),

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from segsr.batch import IGNORE_INDEX
-from segsr.files.pixels import read_image, read_labels
+from segsr.errors import SegSRError
+from segsr.files.pixels import read_image, read_labels, read_size
 
 
 def test_an_image_is_rgb_bytes(picture, tmp_path):
@@ -47,3 +48,19 @@ def test_labels_keep_their_numbers(tmp_path):
     assert read_labels(tmp_path / "indexed.png").tolist() == labels.tolist()
     assert read_labels(tmp_path / "grey.png").tolist() == labels.tolist()
     assert read_labels(tmp_path / "deep.png").tolist() == [[0, 6], [IGNORE_INDEX, IGNORE_INDEX]]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_of_a_header_is_that_of_the_upright_image(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", exif=exif)
+    assert read_size(tmp_path / "a.jpg") == tuple(read_image(tmp_path / "a.jpg").shape[1:])
+
+
+def test_a_size_that_cannot_be_read_is_a_sentence(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"no image")
+    with pytest.raises(SegSRError, match=r"a\.jpg is not a readable image .*: replace it"):
+        read_size(tmp_path / "a.jpg")
+    with pytest.raises(SegSRError, match=r"no file .*b\.jpg"):
+        read_size(tmp_path / "b.jpg")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -63,6 +63,19 @@ def write_mask(
     colours[IGNORE_INDEX] = IGNORE_COLOUR
     picture = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
     picture.putpalette(colours.tobytes())
+    write_atomic(path, _png(picture))
+
+
+def write_grey(path: Path, values: UInt8[Tensor, "h w"]) -> None:
+    """Write values of 0 to 255, such as a confidence, as a grey PNG.
+
+    Raises:
+        SegSRError: If the file cannot be written.
+    """
+    write_atomic(path, _png(Image.fromarray(values.cpu().numpy())))
+
+
+def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()

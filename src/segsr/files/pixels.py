@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX
@@ -51,14 +53,34 @@ def read_labels(path: Path) -> UInt8[Tensor, "h w"]:
     return torch.from_numpy(labels.astype(np.uint8))
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Height and width of the upright photograph in `path`, from its header alone.
+
+    Raises:
+        SegSRError: The file is missing or no image; damage behind the header goes unnoticed.
+    """
+    with _complaints(path), Image.open(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return (width, height) if turned else (height, width)
+
+
 def _open(path: Path) -> Image.Image:
     """The decoded image in `path`."""
+    with _complaints(path), Image.open(path) as image:
+        image.load()
+    return image
+
+
+@contextmanager
+def _complaints(path: Path) -> Iterator[None]:
+    """Turns what Pillow raises into a sentence."""
     try:
-        with Image.open(path) as image:
-            image.load()
-        return image
+        yield
     except FileNotFoundError as error:
-        raise SegSRError(f"no file {path}: it was there when the folder was listed") from error
+        raise SegSRError(
+            f"no file {path}: a list names it, or it was removed after its folder was read"
+        ) from error
     except Image.DecompressionBombError as error:
         raise SegSRError(f"{path} is too large ({error}): split or shrink it first") from error
     except _DAMAGE as error:

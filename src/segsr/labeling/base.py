@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -40,12 +40,16 @@ class Labels(NamedTuple):
     """Masks and how sure the labeller is of each pixel.
 
     Attributes:
-        masks: Class indices, `IGNORE_INDEX` where no score exceeds the threshold.
+        masks: Class indices, `IGNORE_INDEX` where no score reaches the threshold or all are 0.
         confidence: The best class's score in [0, 1].
     """
 
     masks: Int[Tensor, "b h w"]
     confidence: Float[Tensor, "b h w"]
+
+
+LARGEST = 2**21
+"""Pixels for which a labeller is asked at most; for larger photographs its scores are enlarged."""
 
 
 @torch.no_grad()
@@ -58,6 +62,9 @@ def label(
 ) -> Labels:
     """Return the masks that `labeler` draws of `images`.
 
+    Scores are resized before the best class is taken; those of photographs above `LARGEST` in
+    bands of rows, since all of them together would fill the memory.
+
     Args:
         labeler: On the images' device.
         images: RGB in [0, 1].
@@ -65,9 +72,35 @@ def label(
         threshold: Least score of a label; at 0 the best class always wins, as in X-Decoder's own
             semantic segmentation.
     """
-    height, width = images.shape[-2:]
-    confidence, masks = labeler.scores(images, size or (height, width)).max(dim=1)
-    return Labels(masks.masked_fill(confidence < threshold, IGNORE_INDEX), confidence)
+    height, width = size or (images.shape[-2], images.shape[-1])
+    shrink = min(1.0, (LARGEST / (height * width)) ** 0.5)
+    small = (max(1, round(shrink * height)), max(1, round(shrink * width)))
+    scores = labeler.scores(images, small)
+    if small == (height, width):
+        confidence, masks = scores.max(dim=1)
+    else:
+        rows = max(1, LARGEST // width)
+        bands = [enlarged.max(dim=1) for enlarged in _bands(scores, (height, width), rows)]
+        confidence = torch.cat([band.values for band in bands], dim=1)
+        masks = torch.cat([band.indices for band in bands], dim=1)
+    unsure = (confidence < threshold) | (confidence <= 0)
+    return Labels(masks.masked_fill(unsure, IGNORE_INDEX), confidence)
+
+
+def _bands(
+    scores: Float[Tensor, "b c h w"], size: Size, rows: int
+) -> Iterator[Float[Tensor, "b c rows ow"]]:
+    """What `F.interpolate(scores, size, mode="bilinear")` returns, so many rows at a time."""
+    height, width = size
+    old = scores.shape[-2]
+    centres = (torch.arange(height, device=scores.device) + 0.5) * (old / height) - 0.5
+    centres = centres.clamp(0, old - 1)
+    upper = centres.floor().long().clamp(max=max(0, old - 2))
+    for some, above in zip(torch.split(centres, rows), torch.split(upper, rows), strict=True):
+        share = (some - above).to(scores.dtype)[:, None]
+        below = (above + 1).clamp(max=old - 1)
+        band = torch.lerp(scores[:, :, above], scores[:, :, below], share)
+        yield F.interpolate(band, (len(some), width), mode="bilinear")
 
 
 def resize_short_side(
