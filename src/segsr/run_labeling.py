@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def label(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     require(cfg, "labeler", "executor", "vocabulary")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its hints are for training
     labeler = OmegaConf.to_container(cfg.labeler, resolve=True)
     classes = list(cfg.vocabulary.names)
     photos = find_items(source, None if cfg.root is None else Path(cfg.root))

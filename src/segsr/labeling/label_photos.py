@@ -179,19 +179,15 @@ def label_photos(
 
 
 def _claim(output: Path, recipe: str) -> None:
-    """Make the folder, or make sure that its masks are those of the same labeller."""
+    """Make the folder, or make sure that its masks, if there are any, are of the same labeller."""
     known = output / RECIPE
-    if not known.exists():
-        if output.is_dir() and any(output.glob("*.png")):
-            raise SegSRError(
-                f"{output} holds PNG files, but no {RECIPE} that tells who drew them: name a new"
-                " folder"
-            )
-        write_text(known, recipe)
-    elif known.read_text(encoding="utf-8") != recipe:
-        raise SegSRError(
-            f"{output} holds masks of another labeller or threshold ({known}): name a new folder"
-        )
+    text = known.read_text(encoding="utf-8") if known.exists() else None
+    if text == recipe:
+        return
+    if next(output.rglob("*.png"), None) is not None:
+        whose = f"not of this labeller and threshold ({known})" if text else f"of no {RECIPE}"
+        raise SegSRError(f"{output} holds masks {whose}: name a new folder")
+    write_text(known, recipe)
 
 
 def _sum_up(photos: Items, shards: Sequence[Shard], todo: Sequence[Shard], output: Path) -> Summary:

@@ -76,12 +76,13 @@ class _Predict(LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         return batch  # a shard is a list of names
 
-    def predict_step(self, shard: Shard) -> None:
+    def predict_step(self, shard: Shard) -> int:
         labeler: Any = self.labeler
         record = label_shard(
             labeler, shard, self.settings, device=self.device, on_photo=self.on_photo
         )
         write_record(shard, self.settings.output, record)
+        return shard.index  # Lightning warns of a step without a result
 
 
 class _Stream(IterableDataset[Shard]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def write_preview(
         raise SegSRError(f"{path}: a preview is a picture, so its name must end in .png or .jpg")
     colours = palette(classes)
     cells: list[Image.Image] = []
-    pixels: Counter[int] = Counter()
+    shares = np.zeros(256)
     for place in np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int):
         item = items[place]
         try:
@@ -61,13 +60,12 @@ def write_preview(
             mask = read_labels(masks / item.mask).numpy()
         except SegSRError:
             continue
-        values, numbers = np.unique(mask, return_counts=True)
-        pixels.update(dict(zip(values.tolist(), (numbers / mask.size).tolist(), strict=True)))
+        shares += np.bincount(mask.ravel(), minlength=256) / mask.size
         cells.append(_cell(photo, mask, item.photo.name, colours))
     if not cells:
         raise SegSRError(f"no preview {path}: none of the photographs looked at has a mask")
     buffer = io.BytesIO()
-    _sheet(cells, pixels, classes, colours).save(buffer, _FORMATS[path.suffix.lower()])
+    _sheet(cells, shares / len(cells), classes, colours).save(buffer, _FORMATS[path.suffix.lower()])
     write_atomic(path, buffer.getvalue())
 
 
@@ -114,7 +112,7 @@ def _cell(
 
 def _sheet(
     cells: Sequence[Image.Image],
-    pixels: Counter[int],
+    shares: npt.NDArray[np.float64],
     classes: Sequence[str],
     colours: Sequence[Colour],
 ) -> Image.Image:
@@ -122,12 +120,12 @@ def _sheet(
     width, height = cells[0].size
     rows = -(-len(cells) // columns)
     entries = [
-        (classes[value], colours[value], share)
-        for value, share in pixels.most_common()
-        if value < len(classes)
+        (classes[i], colours[i], shares[i])
+        for i in (-shares[: len(classes)]).argsort(kind="stable")
+        if shares[i]
     ]
-    if pixels[IGNORE_INDEX]:
-        entries.append(("no class", IGNORE_COLOUR, pixels[IGNORE_INDEX]))
+    if shares[IGNORE_INDEX]:
+        entries.append(("no class", IGNORE_COLOUR, shares[IGNORE_INDEX]))
     sheet_width = columns * (width + MARGIN) + MARGIN
     per_line = max(1, (sheet_width - MARGIN) // ENTRY)
     grid_height = rows * (height + MARGIN) + MARGIN
@@ -137,10 +135,9 @@ def _sheet(
         row, column = divmod(i, columns)
         sheet.paste(cell, (MARGIN + column * (width + MARGIN), MARGIN + row * (height + MARGIN)))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    total = sum(pixels.values())
     for i, (name, colour, share) in enumerate(entries):
         line, place = divmod(i, per_line)
         x, y = MARGIN + place * ENTRY, grid_height + line * 26
         draw.rectangle((x, y, x + 22, y + 18), colour, _INK)
-        draw.text((x + 30, y), f"{name}  {share / total:.1%}", _INK, font)
+        draw.text((x + 30, y), f"{name}  {share:.1%}", _INK, font)
     return sheet

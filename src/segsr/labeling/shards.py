@@ -79,11 +79,12 @@ def read_record(shard: Shard, output: Path) -> Record | None:
     """Return the record of `shard`, or None if there is none or it is of other photographs."""
     try:
         content = json.loads(_path(shard, output).read_text(encoding="utf-8"))
-        record = Record(**content)
-        record.pixels = Counter({int(value): n for value, n in content["pixels"].items()})
-    except (OSError, ValueError, TypeError, KeyError):
+        if content["digest"] != shard.digest:
+            return None
+        pixels = Counter({int(value): int(n) for value, n in content["pixels"].items()})
+        return Record(**{**content, "pixels": pixels})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return record if record.digest == shard.digest else None
 
 
 def write_record(shard: Shard, output: Path, record: Record) -> None:

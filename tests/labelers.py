@@ -1,0 +1,61 @@
+"""Labellers without weights, for tests of what is done with any labeller."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from segsr.classes import CLASSES
+
+
+class ByBatch(nn.Module):
+    """Its labels tell of the batch: the class of a photograph is its place plus the batch's size.
+
+    A network's rounding depends on the batch too, but rarely shows; here it always does.
+
+    Args:
+        seconds: How long a batch takes.
+        classes: Names of the classes.
+        pids: Folder for a file that is named by the process.
+    """
+
+    def __init__(
+        self,
+        seconds: float = 0.0,
+        classes: list[str] | tuple[str, ...] = CLASSES,
+        pids: str | None = None,
+    ):
+        super().__init__()
+        if pids is not None:
+            (Path(pids) / str(os.getpid())).touch()
+        self.seconds = seconds
+        self.classes = tuple(classes)
+
+    def scores(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        time.sleep(self.seconds)
+        scores = torch.zeros(len(images), len(self.classes), *size)
+        for i in range(len(images)):
+            scores[i, (10 * len(images) + i) % len(self.classes)] = 0.5
+        return scores
+
+
+class ByColour(nn.Module):
+    """Red, green and blue are classes 0 to 2, their scores the channels.
+
+    Args:
+        refuse: Photographs of this width raise an error.
+    """
+
+    def __init__(self, refuse: int = 0) -> None:
+        super().__init__()
+        self.refuse = refuse
+        self.classes = ("red", "green", "blue")
+
+    def scores(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        if images.shape[-1] == self.refuse:
+            raise RuntimeError("no such\nwidth")
+        return nn.functional.interpolate(images, size, mode="bilinear")

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from launch import SEGSR, run, stop
+from segsr import cli
+from segsr.classes import CLASSES
+from segsr.files.mask import read_mask, write_mask
+
+BY_BATCH = """
+defaults:
+  - label
+  - override labeler: null
+  - _self_
+batch_size: 3
+shard_size: 8
+labeler:
+  _target_: labelers.ByBatch
+"""
+
+
+@pytest.fixture
+def photos(tmp_path, picture):
+    """24 photographs of two sizes."""
+    for i in range(24):
+        picture(tmp_path / "photos" / f"{i:02d}.png", *((20, 12) if i % 3 else (12, 20)))
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def recipe(write):
+    return write("by_batch.yaml", BY_BATCH)
+
+
+def label(photos: Path, output: Path, recipe: Path, *arguments: str) -> int:
+    return cli.main(["label", str(photos), "-o", str(output), "-c", str(recipe), *arguments])
+
+
+def masks_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
+
+
+def times_of(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.png")}
+
+
+def test_a_folder_is_labelled_and_summed_up(photos, recipe, tmp_path, capsys):
+    out = tmp_path / "masks"
+    sheet = tmp_path / "sheet.png"
+    assert label(photos, out, recipe, "--preview", str(sheet)) == 0
+    assert set(masks_of(out)) == {path.name for path in photos.iterdir()}
+    assert sheet.exists()
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["masks"] == summary["photos"] == 24
+    assert summary["classes"] == list(CLASSES)
+    assert sum(summary["shares"].values()) == pytest.approx(1)
+    assert not summary["failed"]
+    captured = capsys.readouterr()
+    assert "24 masks drawn, 0 kept (exist already), 0 failed" in captured.err
+    largest, share = next(iter(summary["shares"].items()))
+    assert largest in captured.out
+    assert f"{share:.2%}" in captured.out
+
+
+def test_a_second_run_does_nothing(photos, recipe, tmp_path, capsys):
+    out = tmp_path / "masks"
+    label(photos, out, recipe)
+    times = times_of(out)
+    shares = json.loads((out / "summary.json").read_text())
+    capsys.readouterr()
+    assert label(photos, out, recipe) == 0
+    assert times_of(out) == times
+    assert json.loads((out / "summary.json").read_text()) == shares
+    assert "0 masks drawn, 24 kept" in capsys.readouterr().err
+
+
+def test_killed_and_run_again_it_ends_with_the_same_bytes(photos, recipe, tmp_path):
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "masks"
+    label(photos, undisturbed, recipe)
+    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe)]
+    status, _ = stop([*command, "labeler.seconds=0.1"], signal.SIGKILL, out / "10.png")
+    assert status == -signal.SIGKILL
+    before = times_of(out)
+    assert 3 <= len(before) < 24
+    (out / "label.yaml").write_bytes((undisturbed / "label.yaml").read_bytes())  # its seconds
+    assert label(photos, out, recipe) == 0
+    assert masks_of(out) == masks_of(undisturbed)
+    assert {name: times_of(out)[name] for name in before} == before
+    theirs, ours = (json.loads((f / "summary.json").read_text()) for f in (undisturbed, out))
+    assert ours == theirs
+
+
+def test_a_list_is_shared_out_among_jobs(photos, recipe, tmp_path, capsys):
+    names = sorted(path.name for path in photos.iterdir())
+    manifest = tmp_path / "list.txt"
+    manifest.write_text("\n".join(names))
+    whole, out = tmp_path / "whole", tmp_path / "masks"
+    label(photos, whole, recipe)
+    job = ["root=" + str(photos), "part.count=2"]
+    assert label(manifest, out, recipe, *job, "part.index=1") == 0
+    assert set(masks_of(out)) == set(names[8:16])
+    assert "16 left to other jobs" in capsys.readouterr().err
+    assert label(manifest, out, recipe, *job, "part.index=0") == 0
+    assert "16 masks drawn, 8 kept" in capsys.readouterr().err
+    assert masks_of(out) == masks_of(whole)
+    assert label(manifest, out, recipe, *job, "part.index=2") == cli.USAGE_ERROR
+    assert "part.index must be from 0 to part.count - 1 = 1, got 2" in capsys.readouterr().err
+
+
+def test_bad_photographs_are_reported_and_tried_again(photos, recipe, tmp_path, capsys, picture):
+    (photos / "05.png").write_bytes(b"no image")
+    picture(photos / "06.jpg", 20, 12)
+    out = tmp_path / "masks"
+    assert label(photos, out, recipe) == 1
+    err = capsys.readouterr().err
+    assert "05.png: " in err
+    assert "its mask would have the name of that of" in err
+    assert "23 masks drawn, 0 kept (exist already), 2 failed" in err
+    assert len(json.loads((out / "summary.json").read_text())["failed"]) == 2
+    times = times_of(out)
+    (photos / "06.png").unlink()
+    (photos / "06.png").symlink_to(photos / "07.png")
+    (photos / "06.jpg").unlink()
+    picture(photos / "05.png", 20, 12)
+    assert label(photos, out, recipe) == 0
+    assert "1 masks drawn, 23 kept (exist already), 0 failed" in capsys.readouterr().err
+    assert {name: times_of(out)[name] for name in times} == times
+
+
+def test_masks_of_another_labeller_are_left_alone(photos, recipe, tmp_path, capsys):
+    out = tmp_path / "masks"
+    label(photos, out, recipe)
+    for change in ("threshold=0.3", "labeler.seconds=0.001"):
+        assert label(photos, out, recipe, change) == cli.USAGE_ERROR
+        assert "masks not of this labeller and threshold" in capsys.readouterr().err
+    strange = tmp_path / "strange"
+    write_mask(strange / "a.png", torch.zeros(2, 2).long(), [(0, 0, 0)])
+    assert label(photos, strange, recipe) == cli.USAGE_ERROR
+    assert "holds masks of no label.yaml" in capsys.readouterr().err
+
+
+def test_the_packaged_labeller_labels_any_size(tmp_path, picture, capsys):
+    for name, size in {"a": (96, 64), "b": (1, 1), "c": (33, 200)}.items():
+        picture(tmp_path / "photos" / f"{name}.png", *size)
+    arguments = ["label", str(tmp_path / "photos"), "-o", str(tmp_path / "masks")]
+    assert cli.main(arguments) == 0
+    assert read_mask(tmp_path / "masks" / "c.png").shape == (200, 33)
+    assert read_mask(tmp_path / "masks" / "b.png").shape == (1, 1)
+
+
+def test_a_vocabulary_of_ones_own(photos, write, tmp_path, capsys):
+    write("vocabulary/mine.yaml", "names: [lion, sky]\nsynonyms: {lion: [big cat]}\n")
+    mine = "  - override vocabulary: mine\n  - _self_"
+    recipe = write("mine.yaml", BY_BATCH.replace("  - _self_", mine))
+    compact = write("compact_mine.yaml", f"defaults:\n  - label\n{mine}\n")
+    out = tmp_path / "masks"
+    assert label(photos, out, recipe) == 0
+    assert json.loads((out / "summary.json").read_text())["classes"] == ["lion", "sky"]
+    assert max(read_mask(path).max() for path in out.glob("*.png")) == 1
+    new = tmp_path / "new"
+    assert label(photos, new, compact) == cli.USAGE_ERROR
+    assert "knows 34 classes, but 2 names are given" in capsys.readouterr().err
+    assert label(photos, new, recipe) == 0  # a labeller that could not be had claims no folder
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_shards(photos, recipe, tmp_path):
+    label(photos, tmp_path / "one", recipe)
+    out = tmp_path / "two"
+    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe)]
+    devices = ["accelerator=cpu", "devices=2", "strategy=ddp"]
+    printed = run([*command, *(f"executor.trainer.{each}" for each in devices)])
+    assert masks_of(out) == masks_of(tmp_path / "one")
+    assert printed.count("share of the pixels") == 1
+    assert len(list((out / "shards").iterdir())) == 3
+    run([*command, *(f"executor.trainer.{each}" for each in devices)])  # nothing left for either
+
+
+@pytest.mark.slow
+def test_a_ray_worker_that_is_killed_is_replaced(photos, recipe, tmp_path):
+    pytest.importorskip("ray")
+    label(photos, tmp_path / "one", recipe)
+    out, pids = tmp_path / "ray", tmp_path / "pids"
+    pids.mkdir()
+    import subprocess
+    import time
+
+    from launch import environment
+
+    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe), "executor=ray"]
+    command += ["labeler.seconds=0.5", f"labeler.pids={pids}"]
+    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
+    while len(list(out.glob("*.png"))) < 4:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    first, second = sorted(int(path.name) for path in pids.iterdir())[:2]
+    before = times_of(out)
+    os.kill(first, signal.SIGKILL)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert len(list(pids.iterdir())) == 3
+    assert masks_of(out) == masks_of(tmp_path / "one")
+    assert {name: times_of(out)[name] for name in before} == before
