@@ -46,6 +46,9 @@ _OPEN_VALUES = {
 _RUN_DIR_MARK = "__run_dir__"
 
 
+OmegaConf.register_new_resolver("count", len, replace=True)  # ${count:${vocabulary.names}}
+
+
 def packaged_conf() -> Path:
     """The folder of recipes and groups: `segsr/conf` of a wheel, `conf` of a checkout."""
     installed = Path(__file__).parent / "conf"

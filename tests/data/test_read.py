@@ -14,11 +14,20 @@ def test_labels_are_mapped_to_classes(picture, tmp_path):
     image = picture(tmp_path / "a.png", 8, 4)
     Image.fromarray(np.array([[0, 1, 2, 40] * 2] * 4, dtype=np.uint8)).save(tmp_path / "m.png")
     mapped = read_sample(Files(image, tmp_path / "m.png", class_map={0: 5, 1: 33})).mask
-    own = read_sample(Files(image, tmp_path / "m.png")).mask
+    own = read_sample(Files(image, tmp_path / "m.png", num_classes=41)).mask
     assert mapped is not None
     assert own is not None
     assert mapped[0].tolist() == [5, 33, IGNORE_INDEX, IGNORE_INDEX] * 2
-    assert own[0].tolist() == [0, 1, 2, IGNORE_INDEX] * 2  # 40 is no class of ours
+    assert own[0].tolist() == [0, 1, 2, 40] * 2
+
+
+def test_an_index_that_is_no_class_is_refused(picture, tmp_path):
+    image = picture(tmp_path / "a.png", 4, 2)
+    mask = tmp_path / "m.png"
+    Image.fromarray(np.array([[0, 33, 34, 255]] * 2, dtype=np.uint8)).save(mask)
+    with pytest.raises(SegSRError, match=r"m\.png holds the index 34, but classes are 0 to 33"):
+        read_sample(Files(image, mask))
+    assert read_sample(Files(image, mask, num_classes=35)).mask is not None
 
 
 def test_every_complaint_names_the_file_the_rule_and_the_remedy(picture, tmp_path):

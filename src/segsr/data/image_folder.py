@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.files.find import find_images
 
@@ -20,6 +21,7 @@ class Files:
         lq: Its low-quality version, where the folder has one.
         class_map: The labels' meaning: label to class index; None if they are class indices.
         lq_only: Whether the photograph is itself of low quality, and has no better version.
+        num_classes: How many classes there are, if the labels are class indices.
     """
 
     image: Path
@@ -27,6 +29,7 @@ class Files:
     lq: Path | None = None
     class_map: Mapping[int, int] | None = None
     lq_only: bool = False
+    num_classes: int = len(CLASSES)
 
     @property
     def name(self) -> str:

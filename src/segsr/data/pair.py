@@ -13,6 +13,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from segsr.batch import SCALE, Batch
+from segsr.classes import CLASSES
 from segsr.data.bad_files import BadFiles, OnError
 from segsr.data.datasets import EvaluationSet, Reader, Sample, TrainingSet, collate
 from segsr.data.image_folder import Files, ImageFolder
@@ -54,6 +55,7 @@ class PairDataModule(LightningDataModule):
         cache: Keep decoded photographs in memory: for small sets and few workers, each has its own.
         on_error: "skip" replaces bad training files, warns of each once and counts them; "raise"
             stops. Evaluation always stops: its numbers would mean something else.
+        num_classes: Classes of the masks that hold class indices; a larger index is refused.
 
     Raises:
         SegSRError: An argument that makes no sense; later, a folder or file that is missing or bad.
@@ -80,6 +82,7 @@ class PairDataModule(LightningDataModule):
         eval_batch_size: int = 1,
         cache: bool = False,
         on_error: OnError = "raise",
+        num_classes: int = len(CLASSES),
     ) -> None:
         super().__init__()
         _check_side("crop_size", crop_size)
@@ -108,6 +111,7 @@ class PairDataModule(LightningDataModule):
         self.eval_crop = eval_crop
         self.eval_batch_size = eval_batch_size
         self.cache = cache
+        self.num_classes = num_classes
         self.bad_files = BadFiles(on_error)
         self._files: dict[Stage, list[Files]] = {}
         self._resumed_at = {"position": 0, "batches": 0}
@@ -206,7 +210,11 @@ class PairDataModule(LightningDataModule):
         return int(total.processed)
 
     def _list(self, stage: Stage) -> list[Files]:
-        files = [file for source in self.sources[stage] for file in source.files(self.root)]
+        files = [
+            replace(file, num_classes=self.num_classes)
+            for source in self.sources[stage]
+            for file in source.files(self.root)
+        ]
         if not self.with_masks:
             files = [replace(file, mask=None) for file in files]
         elif stage == "train" and (bare := next((f for f in files if f.mask is None), None)):

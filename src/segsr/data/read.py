@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from segsr.batch import SCALE
-from segsr.classes import IDENTITY, lookup_table
+from segsr.batch import IGNORE_INDEX, SCALE
+from segsr.classes import lookup_table
 from segsr.data.image_folder import Files
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image, read_labels
@@ -50,8 +52,7 @@ def read_sample(files: Files) -> Photo:
     height, width = hq.shape[1:]
     mask = lq = None
     if files.mask is not None:
-        table = lookup_table(IDENTITY if files.class_map is None else files.class_map)
-        mask = torch.from_numpy(table[read_labels(files.mask).numpy()])
+        mask = _read_mask(files.mask, files.class_map, files.num_classes)
         if mask.shape != hq.shape[1:]:
             raise SegSRError(
                 f"mask {files.mask} is {mask.shape[1]}x{mask.shape[0]}, its image {files.image} "
@@ -65,3 +66,19 @@ def read_sample(files: Files) -> Photo:
                 f"the {width}x{height} of {files.image}: crop the pair to fit"
             )
     return Photo(files.name, hq, mask, lq)
+
+
+def _read_mask(
+    path: Path, class_map: Mapping[int, int] | None, num_classes: int
+) -> UInt8[Tensor, "h w"]:
+    """The class indices that the labels in `path` mean; the labels themselves without a map."""
+    labels = read_labels(path)
+    if class_map is not None:
+        return torch.from_numpy(lookup_table(class_map)[labels.numpy()])
+    unknown = labels[(labels >= num_classes) & (labels != IGNORE_INDEX)]
+    if len(unknown):
+        raise SegSRError(
+            f"mask {path} holds the index {int(unknown[0])}, but classes are 0 to {num_classes - 1}"
+            f" and {IGNORE_INDEX} for none: say what its labels mean (class_map), or draw it anew"
+        )
+    return labels
