@@ -34,8 +34,9 @@ def test_the_best_class_wins_above_the_threshold():
 
 
 @pytest.mark.parametrize("size", [(50, 70), (33, 128), (128, 5), (97, 64)])
-def test_scores_of_large_photographs_are_enlarged_in_bands(monkeypatch, size):
+def test_scores_of_large_photographs_are_enlarged_in_pieces(monkeypatch, size):
     monkeypatch.setattr(base, "LARGEST", 600)
+    monkeypatch.setattr(base, "PIECE", 600)
     torch.manual_seed(0)
     labeler = Fixed(torch.rand(2, 3, 9, 7))
     labels = label(labeler, torch.zeros(2, 3, *size))
@@ -48,7 +49,19 @@ def test_scores_of_large_photographs_are_enlarged_in_bands(monkeypatch, size):
     assert (labels.masks == best.indices).float().mean() > 0.999
 
 
-def test_photographs_of_usual_size_are_not_enlarged():
+@pytest.mark.parametrize("grid", [(5, 9), (1, 1), (40, 30), (12, 7)])
+def test_a_coarse_grid_is_interpolated(monkeypatch, grid):
+    monkeypatch.setattr(base, "PIECE", 70)
+    scores = torch.rand(2, 3, *grid)
+    labeler = Fixed(scores)
+    labeler.scores = lambda images, size: scores
+    labels = label(labeler, torch.zeros(2, 3, 40, 30))
+    best = F.interpolate(scores, (40, 30), mode="bilinear").max(dim=1)
+    assert torch.allclose(labels.confidence, best.values, atol=1e-6)
+    assert (labels.masks == best.indices).float().mean() > 0.999
+
+
+def test_a_labeller_is_asked_for_what_is_of_use():
     labeler = Fixed(torch.rand(1, 3, 4, 4))
     label(labeler, torch.zeros(1, 3, 1024, 2048))
     label(labeler, torch.zeros(1, 3, 10, 10), size=(20, 30))

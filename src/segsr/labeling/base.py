@@ -26,12 +26,13 @@ class Labeler(Protocol):
 
     classes: Sequence[str]
 
-    def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c oh ow"]:
-        """Return each class's score in [0, 1] for each pixel of `images` (RGB in [0, 1]).
+    def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c sh sw"]:
+        """Return each class's score in [0, 1] at points of an even grid over `images`.
 
         Args:
-            images: Photographs of any size; the labeller resizes them to what it was trained on.
-            size: Height and width of the scores, usually those of the photographs.
+            images: RGB in [0, 1], of any size; the labeller resizes them to what it was trained on.
+            size: Height and width of the finest grid that is of use. A coarser one is as good where
+                the network knows no finer: `label` interpolates it, a piece at a time.
         """
         ...
 
@@ -49,7 +50,9 @@ class Labels(NamedTuple):
 
 
 LARGEST = 2**21
-"""Pixels for which a labeller is asked at most; for larger photographs its scores are enlarged."""
+"""Points of the finest grid that a labeller is asked for: enough for photographs of 2 MP."""
+PIECE = 2**17
+"""Pixels whose scores are in memory at once; all of a photograph's would take 100 MB a megapixel."""
 
 
 @torch.no_grad()
@@ -62,8 +65,7 @@ def label(
 ) -> Labels:
     """Return the masks that `labeler` draws of `images`.
 
-    Scores are resized before the best class is taken; those of photographs above `LARGEST` in
-    bands of rows, since all of them together would fill the memory.
+    Scores are resized bilinearly before the best class is taken.
 
     Args:
         labeler: On the images' device.
@@ -74,33 +76,35 @@ def label(
     """
     height, width = size or (images.shape[-2], images.shape[-1])
     shrink = min(1.0, (LARGEST / (height * width)) ** 0.5)
-    small = (max(1, round(shrink * height)), max(1, round(shrink * width)))
-    scores = labeler.scores(images, small)
-    if small == (height, width):
-        confidence, masks = scores.max(dim=1)
-    else:
-        rows = max(1, LARGEST // width)
-        bands = [enlarged.max(dim=1) for enlarged in _bands(scores, (height, width), rows)]
-        confidence = torch.cat([band.values for band in bands], dim=1)
-        masks = torch.cat([band.indices for band in bands], dim=1)
+    finest = (max(1, round(shrink * height)), max(1, round(shrink * width)))
+    scores = labeler.scores(images, finest)
+    rows = max(1, PIECE // width)
+    pieces = [
+        [piece.max(dim=0) for piece in _enlarged(each, (height, width), rows)] for each in scores
+    ]
+    confidence = torch.stack([torch.cat([best.values for best in each]) for each in pieces])
+    masks = torch.stack([torch.cat([best.indices for best in each]) for each in pieces])
     unsure = (confidence < threshold) | (confidence <= 0)
     return Labels(masks.masked_fill(unsure, IGNORE_INDEX), confidence)
 
 
-def _bands(
-    scores: Float[Tensor, "b c h w"], size: Size, rows: int
-) -> Iterator[Float[Tensor, "b c rows ow"]]:
+def _enlarged(
+    scores: Float[Tensor, "c h w"], size: Size, rows: int
+) -> Iterator[Float[Tensor, "c rows ow"]]:
     """What `F.interpolate(scores, size, mode="bilinear")` returns, so many rows at a time."""
     height, width = size
     old = scores.shape[-2]
+    if scores.shape[-2:] == size:
+        yield from scores.split(rows, dim=1)
+        return
     centres = (torch.arange(height, device=scores.device) + 0.5) * (old / height) - 0.5
     centres = centres.clamp(0, old - 1)
     upper = centres.floor().long().clamp(max=max(0, old - 2))
     for some, above in zip(torch.split(centres, rows), torch.split(upper, rows), strict=True):
         share = (some - above).to(scores.dtype)[:, None]
         below = (above + 1).clamp(max=old - 1)
-        band = torch.lerp(scores[:, :, above], scores[:, :, below], share)
-        yield F.interpolate(band, (len(some), width), mode="bilinear")
+        piece = torch.lerp(scores[:, above], scores[:, below], share)[None]
+        yield F.interpolate(piece, (len(some), width), mode="bilinear")[0]
 
 
 def resize_short_side(

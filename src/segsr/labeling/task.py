@@ -7,7 +7,6 @@ from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segsr.checkpoints.folder import load_component
 from segsr.classes import CLASSES
@@ -47,8 +46,9 @@ class TaskLabeler(nn.Module):
         self.classes = tuple(classes)
         self.short_side = short_side
 
-    def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c oh ow"]:
-        """Return the softmax over classes of the logits at `size`; see `Labeler`."""
+    def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c sh sw"]:
+        """Return the softmax over classes at a quarter of the network's input; see `Labeler`."""
         side = self.short_side or max(MULTIPLE, min(images.shape[-2:]))
         logits = self.net(resize_short_side(images, side, MULTIPLE)).logits
-        return F.interpolate(logits.float(), size, mode="bilinear").softmax(dim=1)
+        scores: Tensor = logits.float().softmax(dim=1)
+        return scores

@@ -69,7 +69,7 @@ class XDecoderLabeler(nn.Module):
         self.classes = tuple(classes)
         self.short_side = short_side
 
-    def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c oh ow"]:
+    def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c sh sw"]:
         """Return each class's score in [0, 1] for each pixel; see `Labeler`.
 
         X-Decoder adds up what its queries show, which may exceed one in sum over the classes. There

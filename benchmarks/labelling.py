@@ -1,0 +1,143 @@
+"""`segsr label` against the bare network, over many photographs, and on two processes.
+
+    python benchmarks/labelling.py throughput PHOTOS [--labeler compact] [--photos 160] [--rounds 3]
+    python benchmarks/labelling.py memory PHOTOS [--photos 2000]
+    python benchmarks/labelling.py processes PHOTOS [--photos 160]
+
+PHOTOS is a folder; its photographs of the most frequent size are taken, repeated until there are
+enough. `throughput` labels them in turn by `label` on tensors in memory, in batches of the same
+size, and from files to files, in one process on all cores; the ratio is of the medians. `memory`
+watches the resident size while one process labels from files to files. `processes` runs the
+command with one process of one thread and with two; a rate is that of the masks' own times, so that
+starting costs neither.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from itertools import cycle, islice
+from pathlib import Path
+
+import torch
+
+from segsr.config import build, load_config
+from segsr.files.find import find_images
+from segsr.files.pixels import read_image, read_size
+from segsr.labeling.base import label
+from segsr.labeling.label_shard import Settings, label_shard
+from segsr.labeling.photos import find_items
+from segsr.labeling.shards import Shard
+
+BATCH = 8
+
+
+def resident() -> float:
+    """Return the resident memory of this process in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def lay_out(photos: Path, folder: Path, count: int) -> None:
+    """Link `count` photographs of one size into `folder`."""
+    by_size = defaultdict(list)
+    for path in find_images(photos):
+        by_size[read_size(path)].append(path)
+    size, same = max(by_size.items(), key=lambda entry: len(entry[1]))
+    print(f"{count} photographs of {size[1]}x{size[0]}, {len(same)} different ones")
+    folder.mkdir()
+    for i, path in enumerate(islice(cycle(same), count)):
+        (folder / f"{i:05d}{path.suffix}").symlink_to(path.resolve())
+
+
+def make_labeler(name: str) -> torch.nn.Module:
+    """Return the labeller of a packaged configuration."""
+    labeler: torch.nn.Module = build(load_config(Path("label"), [f"labeler={name}"]).labeler)
+    return labeler
+
+
+def throughput(folder: Path, arguments: argparse.Namespace) -> None:
+    """Print photographs a second of the bare network and of files to files."""
+    labeler = make_labeler(arguments.labeler)
+    items = find_items(folder / "photos").items
+    some = [read_image(item.photo) for item in items[: 4 * BATCH]]
+    batches = [torch.stack(some[i : i + BATCH]) for i in range(0, len(some), BATCH)]
+    times: dict[str, list[float]] = {"bare": [], "files": []}
+    for turn in range(arguments.rounds + 1):  # the first warms up
+        start = time.perf_counter()
+        for batch in islice(cycle(batches), len(items) // BATCH):
+            label(labeler, batch.float() / 255).masks.to(torch.uint8)
+        times["bare"].append(len(items) // BATCH * BATCH / (time.perf_counter() - start))
+        start = time.perf_counter()
+        settings = Settings(folder / f"masks{turn}", batch_size=BATCH)
+        record = label_shard(labeler, Shard(0, tuple(items)), settings)
+        assert record.made == len(items), record.failed
+        times["files"].append(len(items) / (time.perf_counter() - start))
+    bare, files = (statistics.median(times[kind][1:]) for kind in ("bare", "files"))
+    print(f"{arguments.labeler}, batches of {BATCH}, {torch.get_num_threads()} threads")
+    for kind, rates in times.items():
+        print(f"{kind:<6}", *(f"{rate:6.2f}" for rate in rates[1:]), "photographs/s")
+    print(f"ratio  {files / bare:.3f}")
+
+
+def memory(folder: Path, arguments: argparse.Namespace) -> None:
+    """Print the resident size as photographs go by."""
+    labeler = make_labeler(arguments.labeler)
+    items = find_items(folder / "photos").items
+    seen: list[float] = []
+    label_shard(
+        labeler,
+        Shard(0, tuple(items)),
+        Settings(folder / "masks", batch_size=BATCH),
+        on_photo=lambda item, outcome: seen.append(resident()),
+    )
+    step = max(1, len(seen) // 10)
+    for start in range(0, len(seen), step):
+        part = seen[start : start + step]
+        print(f"photographs {start:5d} to {start + len(part):5d}: at most {max(part):7.0f} MiB")
+
+
+def processes(folder: Path, arguments: argparse.Namespace) -> None:
+    """Print the rates of one process and of two."""
+    rates = []
+    for devices in (1, 2):
+        out = folder / f"masks{devices}"
+        options = [f"labeler={arguments.labeler}", f"batch_size={BATCH}", f"shard_size={BATCH}"]
+        options += [f"executor.trainer.devices={devices}", "executor.trainer.accelerator=cpu"]
+        if devices > 1:
+            options.append("executor.trainer.strategy=ddp")
+        subprocess.run(
+            [sys.executable, "-m", "segsr.cli", "label", folder / "photos", "-o", out, *options],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+        )
+        times = sorted(path.stat().st_mtime for path in out.glob("*.png"))
+        rates.append((len(times) - 1) / (times[-1] - times[0]))
+        print(f"{devices} of one thread: {rates[-1]:6.2f} photographs/s")
+    print(f"ratio {rates[1] / rates[0]:.2f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    measures = {"throughput": throughput, "memory": memory, "processes": processes}
+    parser.add_argument("measure", choices=measures)
+    parser.add_argument("photos_folder", type=Path, metavar="PHOTOS")
+    parser.add_argument("--labeler", default="compact")
+    parser.add_argument("--photos", type=int)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    count = arguments.photos or {"memory": 2000}.get(arguments.measure, 160)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        lay_out(arguments.photos_folder, folder / "photos", count)
+        measures[arguments.measure](folder, arguments)
+
+
+if __name__ == "__main__":
+    main()
