@@ -16,6 +16,8 @@ from torch import Tensor
 from segsr.errors import SegSRError
 
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+NESTS = ("state_dict", "model")
+"""Names under which trainers keep the state dict among other things."""
 _BYSTANDERS = ("pytorch_lightning.", "lightning.", "numpy.")
 """Packages whose objects Lightning leaves beside a state dict; read as empty stand-ins."""
 _CONVERT = (
@@ -37,9 +39,9 @@ class _StandIn:
 def read_state_dict(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Return the tensors of a `.safetensors` or a zipped PyTorch file by name, mapped into memory.
 
-    What stands beside a nested `state_dict` (epochs, optimizer, callbacks) is left out. No code of
-    the file runs: pickles are read with `weights_only=True`, and one that asks for anything but
-    tensors and plain values is refused.
+    What stands beside a nested `state_dict` or `model` (epochs, optimizer, callbacks) is left out.
+    No code of the file runs: pickles are read with `weights_only=True`, and one that asks for
+    anything but tensors and plain values is refused.
 
     Args:
         path: The checkpoint.
@@ -56,8 +58,9 @@ def read_state_dict(path: str | Path, sha256: str | None = None) -> dict[str, Te
     if sha256 is not None:
         _check_digest(path, sha256)
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    for nest in NESTS:
+        if isinstance(content, Mapping) and isinstance(content.get(nest), Mapping):
+            content = content[nest]
     if not isinstance(content, Mapping) or not content:
         raise SegSRError(f"{path} holds no state dict but a {type(content).__name__}: {_CONVERT}.")
     size = path.stat().st_size

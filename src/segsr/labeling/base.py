@@ -52,7 +52,7 @@ class Labels(NamedTuple):
 LARGEST = 2**21
 """Points of the finest grid that a labeller is asked for: enough for photographs of 2 MP."""
 PIECE = 2**17
-"""Pixels whose scores are in memory at once; all of a photograph's would take 100 MB a megapixel."""
+"""Pixels whose scores are in memory at once; all of a photograph's take 140 MB a megapixel."""
 
 
 @torch.no_grad()
@@ -95,7 +95,7 @@ def _enlarged(
     height, width = size
     old = scores.shape[-2]
     if scores.shape[-2:] == size:
-        yield from scores.split(rows, dim=1)
+        yield from torch.split(scores, rows, dim=1)
         return
     centres = (torch.arange(height, device=scores.device) + 0.5) * (old / height) - 0.5
     centres = centres.clamp(0, old - 1)

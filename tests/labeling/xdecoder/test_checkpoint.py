@@ -56,14 +56,14 @@ def test_a_file_that_would_run_code_is_refused(tmp_path) -> None:
             return print, ("ran",)
 
     torch.save({"model": Trap()}, tmp_path / "x.pt")
-    with pytest.raises(SegSRError, match="tensors alone"):
+    with pytest.raises(SegSRError, match="could run code"):
         read_xdecoder(tmp_path / "x.pt")
 
 
 @pytest.mark.parametrize("content", [{"model": {}}, [1], {"model": {"a": 1}}])
 def test_a_file_without_a_state_dict_is_refused(tmp_path, content) -> None:
     torch.save(content, tmp_path / "x.pt")
-    with pytest.raises(SegSRError, match="must hold a state dict"):
+    with pytest.raises(SegSRError, match="state dict"):
         read_xdecoder(tmp_path / "x.pt")
 
 

@@ -74,6 +74,16 @@ def test_names_lose_cocos_suffixes_and_background_is_added(labeler, files) -> No
     assert not torch.allclose(other.text[0], plain.text[0], atol=1e-3)
 
 
+def test_synonyms_add_to_the_score_of_their_class(files, images) -> None:
+    words = make(files, classes=("sky", "sea", "tree"))
+    grouped = make(files, classes=("sky", "tree"), synonyms={"sky": ["sea"], "stone": ["rock"]})
+    images = resize_short_side(images, 40)
+    apart = words.net.semantic(images, words.text, (30, 45))
+    together = grouped.net.semantic(images, grouped.text, (30, 45), grouped.groups)
+    torch.testing.assert_close(together, torch.stack([apart[:, 0] + apart[:, 1], apart[:, 2]], 1))
+    assert grouped.scores(images, (30, 45)).shape == (2, 2, 30, 45)
+
+
 def test_the_text_encoder_is_not_kept(labeler) -> None:
     assert not any("text_encoder" in name for name, _ in labeler.named_parameters())
     assert not any(p.requires_grad for p in labeler.parameters())

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from segsr.checkpoints.ldm_keys import count, refuse_unknown, take
-from segsr.checkpoints.state_dict import enumerate_all, first_line, read_state_dict
+from segsr.checkpoints.state_dict import enumerate_all, read_state_dict
 from segsr.errors import SegSRError
 from segsr.labeling.xdecoder.focalnet import FocalNet
 from segsr.labeling.xdecoder.network import XDecoder, XDecoderConfig
@@ -116,7 +114,7 @@ def read_xdecoder(
     Raises:
         SegSRError: If the file cannot be read as tensors alone, or is no X-Decoder.
     """
-    state = _read(Path(path))
+    state = read_state_dict(path)
     return load_xdecoder(state, heads=heads, text_heads=text_heads, config=config, origin=str(path))
 
 
@@ -279,28 +277,3 @@ def _size(state: Mapping[str, Tensor], key: str, axis: int = 0) -> int:
             " checkpoint with a Focal-T or Focal-L backbone."
         )
     return int(state[key].shape[axis])
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors" or not path.is_file():
-        return read_state_dict(path)
-    try:
-        mapped = zipfile.is_zipfile(path)  # older files cannot be mapped into memory
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except Exception as error:  # damaged pickles fail in as many ways as there are bytes
-        raise SegSRError(
-            f"{path} cannot be read as tensors alone ({first_line(error)}): it is damaged, or holds"
-            " more than tensors; get it anew, or write its tensors as .safetensors."
-        ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
-        content = content["model"]
-    if (
-        not isinstance(content, Mapping)
-        or not content
-        or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
-    ):
-        raise SegSRError(
-            f"{path} must hold a state dict, plain or under 'model', got a"
-            f" {type(content).__name__} of something else: give X-Decoder's own checkpoint."
-        )
-    return dict(content)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 from transformers import CLIPTokenizer
 
 from segsr.checkpoints.state_dict import first_line
@@ -30,6 +32,7 @@ class XDecoderLabeler(nn.Module):
     Args:
         checkpoint: An official `.pt` file, or its tensors as `.safetensors`.
         classes: Names by class index, any words; `background` is looked for besides.
+        synonyms: More words for a class, by its name; their scores are added. The paper has none.
         tokenizer: Folder or hub id of CLIP's tokenizer.
         short_side: Pixels of the short side that photographs are resized to; 512 in X-Decoder's
             own demonstration.
@@ -43,6 +46,7 @@ class XDecoderLabeler(nn.Module):
     """
 
     text: Tensor
+    groups: Tensor
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class XDecoderLabeler(nn.Module):
         classes: Sequence[str] = CLASSES,
         tokenizer: str | Path = TOKENIZER,
         *,
+        synonyms: Mapping[str, Sequence[str]] | None = None,
         short_side: int = 512,
         templates: Sequence[str] = TEMPLATES,
         heads: int = HEADS,
@@ -62,9 +67,12 @@ class XDecoderLabeler(nn.Module):
             raise SegSRError(f"short_side must be at least 1 pixel, got {short_side}: try 512.")
         bpe = load_tokenizer(tokenizer)
         self.net = read_xdecoder(checkpoint, heads=heads, text_heads=text_heads).network
-        names = [*classes, BACKGROUND]
+        words = [[name, *(synonyms or {}).get(name, ())] for name in classes]
+        names = [*chain.from_iterable(words), BACKGROUND]
         text = embed_classes(self.net.text_encoder, bpe, names, templates)
+        owners = torch.tensor([i for i, some in enumerate(words) for _ in some])
         self.register_buffer("text", text, persistent=False)
+        self.register_buffer("groups", one_hot(owners, len(classes)).float(), persistent=False)
         del self.net.text_encoder
         self.classes = tuple(classes)
         self.short_side = short_side
@@ -76,7 +84,7 @@ class XDecoderLabeler(nn.Module):
         the scores of the pixel are divided by that sum: the best class stays the best.
         """
         scores: Tensor = self.net.semantic(
-            resize_short_side(images, self.short_side), self.text, size
+            resize_short_side(images, self.short_side), self.text, size, self.groups
         )
         return scores / scores.sum(dim=1, keepdim=True).clamp(min=1)
 

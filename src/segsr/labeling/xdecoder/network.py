@@ -131,7 +131,11 @@ class XDecoder(nn.Module):
         return predictions
 
     def semantic(
-        self, images: Float[Tensor, "b 3 h w"], text: Float[Tensor, "names t"], size: Size
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        text: Float[Tensor, "names t"],
+        size: Size,
+        groups: Float[Tensor, "shown c"] | None = None,
     ) -> Float[Tensor, "b c oh ow"]:
         """Return each class's score at each pixel: every query's mask times its class, summed.
 
@@ -141,11 +145,15 @@ class XDecoder(nn.Module):
             images: RGB in [0, 1] of any size.
             text: Unit embeddings of the class names, the background's last; it has no score.
             size: Height and width of the scores.
+            groups: 1 where a name, of all but the background, is one for a class; None if each name
+                is a class.
         """
         height, width = images.shape[-2:]
         padded = (_padded(height), _padded(width))
         class_logits, mask_logits = self(images, text)[-1]
         classes = class_logits.softmax(dim=-1)[..., :-1]
+        if groups is not None:
+            classes = classes @ groups
         scores = images.new_zeros(len(images), classes.shape[-1], *size)
         for some, masks in zip(
             classes.split(_AT_ONCE, dim=1), mask_logits.split(_AT_ONCE, dim=1), strict=True
