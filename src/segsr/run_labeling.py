@@ -49,6 +49,7 @@ def label(
         confidence=confidence,
         batch_size=cfg.batch_size,
         threshold=cfg.threshold,
+        threads=cfg.threads,
     )
     try:
         summary = label_photos(

@@ -131,7 +131,7 @@ def test_a_folder_that_cannot_be_written_ends_it(photos, tmp_path):
         label_shard(ByColour(), shard_of(photos), Settings(tmp_path / "masks"))
 
 
-@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("threshold", 1.5)])
+@pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("threshold", 1.5), ("threads", 0)])
 def test_settings_that_make_no_sense(tmp_path, name, value):
     with pytest.raises(SegSRError, match=name):
         Settings(tmp_path, **{name: value})

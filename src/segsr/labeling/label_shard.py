@@ -25,8 +25,6 @@ from segsr.labeling.photos import Item
 from segsr.labeling.shards import Record, Shard
 from segsr.palette import palette
 
-READERS = 2
-"""Threads that decode; as many others encode. A core decodes some 100 photographs of 1 MP/s."""
 AHEAD = 2
 """Batches that are read before they are needed."""
 
@@ -46,16 +44,21 @@ class Settings:
         batch_size: Photographs of up to 1 MP that are labelled at once, if they are of one size; of
             larger ones as many as have no more pixels together, but one at least.
         threshold: Least score of a label; see `segsr.labeling.base.label`.
+        threads: Threads that decode, beside as many that encode, in each process. A core decodes
+            some 80 JPEGs of a megapixel a second and encodes as many masks.
     """
 
     output: Path
     confidence: Path | None = None
     batch_size: int = 8
     threshold: float = 0.0
+    threads: int = 2
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise SegSRError(f"batch_size must be at least 1 photograph, got {self.batch_size}")
+        if self.threads < 1:
+            raise SegSRError(f"threads must be at least 1, got {self.threads}")
         if not 0 <= self.threshold <= 1:
             raise SegSRError(f"threshold must be from 0 to 1, as scores are, got {self.threshold}")
 
@@ -91,7 +94,8 @@ def label_shard(
     Raises:
         SegSRError: If nothing can be written.
     """
-    with ThreadPoolExecutor(READERS) as readers, ThreadPoolExecutor(READERS) as writers:
+    n = settings.threads
+    with ThreadPoolExecutor(n) as readers, ThreadPoolExecutor(n) as writers:
         run = _Run(labeler, settings, torch.device(device), on_photo, readers, writers)
         return run(shard)
 
