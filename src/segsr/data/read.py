@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX, SCALE
-from segsr.classes import IDENTITY, lookup_table
 from segsr.data.image_folder import Files
 from segsr.errors import SegSRError
+from segsr.vocabularies import IDENTITY, lookup_table
 
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 _SIXTEEN_BIT = ("I", "I;16", "I;16B", "I;16L", "I;16N")
