@@ -63,11 +63,12 @@ def label(
         images: RGB in [0, 1].
         size: Height and width of the masks; those of the images if None.
         threshold: Least score of a label; at 0 the best class always wins, as in X-Decoder's own
-            semantic segmentation.
+            semantic segmentation. A pixel whose scores are all zero has no label even then.
     """
     height, width = images.shape[-2:]
     confidence, masks = labeler.scores(images, size or (height, width)).max(dim=1)
-    return Labels(masks.masked_fill(confidence < threshold, IGNORE_INDEX), confidence)
+    unsure = (confidence < threshold) | (confidence <= 0)
+    return Labels(masks.masked_fill(unsure, IGNORE_INDEX), confidence)
 
 
 def resize_short_side(
