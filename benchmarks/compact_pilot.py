@@ -24,7 +24,7 @@ from torch import Tensor
 
 from segsr import JointSegSR
 from segsr.batch import IGNORE_INDEX, Batch
-from segsr.classes import CAMVID, CLASSES, LABELMEFACADE
+from segsr.classes import CLASSES
 from segsr.config import build, load_config
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.metrics.bootstrap import paired_bootstrap
@@ -34,6 +34,7 @@ from segsr.metrics.st_lpips import STLPIPS
 from segsr.nets.autoencoder import Autoencoder
 from segsr.nets.resize_codec import decode_mask, enlarge
 from segsr.seeding import generator
+from segsr.vocabularies import CAMVID, LABELMEFACADE
 
 ALONE = {"guidance": 0.0, "exchange": False}
 

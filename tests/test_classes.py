@@ -3,24 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from segsr.batch import IGNORE_INDEX
 from segsr.classes import (
-    ADE20K,
-    CAMVID,
     CLASSES,
     IGNORE_COLOUR,
-    LABELMEFACADE,
+    OST_CATEGORIES,
     PALETTE,
+    SYNONYMS,
     colourise,
-    lookup_table,
 )
-from segsr.errors import SegSRError
-
-
-def named(class_map, label):
-    index = class_map[label]
-    return None if index == IGNORE_INDEX else CLASSES[index]
+from segsr.config import build, packaged_conf
+from segsr.vocabularies import MEANINGS
 
 
 def test_there_are_34_classes_and_a_colour_of_its_own_for_each():
@@ -41,32 +35,26 @@ def test_colourise_looks_every_class_up(kind):
     ]
 
 
-def test_street_vocabularies():
-    assert [named(LABELMEFACADE, i) for i in range(9)] == [
-        None, "building", "vehicle", "door", "pavement", "road", "sky", "tree", "window",
+def test_synonyms_belong_to_one_class_each():
+    assert set(SYNONYMS) <= set(CLASSES)
+    words = [word for some in SYNONYMS.values() for word in some]
+    assert len(words) == len(set(words))
+    assert not {*words} & {*CLASSES}
+    for word, name in MEANINGS.items():  # the tables of public data sets agree
+        owner = next((owner for owner, some in SYNONYMS.items() if word in some), name)
+        assert owner == name, word
+
+
+def test_the_seven_outdoor_categories_are_groups_of_classes():
+    assert list(OST_CATEGORIES) == [
+        "sky", "water", "grass", "mountain", "building", "plant", "animal",
     ]  # fmt: skip
-    assert [named(CAMVID, i) for i in range(12)] == [
-        "sky", "building", None, "road", "pavement", "tree", "sign", "fence", "vehicle",
-        "person", "person", None,
-    ]  # fmt: skip
+    members = [name for group in OST_CATEGORIES.values() for name in group]
+    assert len(members) == len(set(members))
+    assert set(members) <= set(CLASSES)
 
 
-def test_ade20k_leaves_two_classes_empty():
-    assert sorted(ADE20K) == list(range(150))
-    known = {CLASSES[index] for index in ADE20K.values() if index != IGNORE_INDEX}
-    assert set(CLASSES) - known == {"snow", "bird"}
-    examples = {0: "wall", 2: "sky", 12: "person", 20: "vehicle", 34: "rock", 76: "boat", 22: None}
-    assert {label: named(ADE20K, label) for label in examples} == examples
-
-
-def test_lookup_table_ignores_what_the_map_does_not_know():
-    table = lookup_table({3: 0, 7: 33})
-    assert table.dtype == np.uint8
-    assert (table[3], table[7]) == (0, 33)
-    assert (np.delete(table, [3, 7]) == IGNORE_INDEX).all()
-
-
-@pytest.mark.parametrize("class_map", [{256: 0}, {-1: 0}, {0: 34}])
-def test_lookup_table_refuses_what_is_out_of_range(class_map):
-    with pytest.raises(SegSRError, match="out of range"):
-        lookup_table(class_map)
+def test_the_packaged_vocabulary_is_that_of_the_code():
+    vocabulary = OmegaConf.load(packaged_conf() / "vocabulary" / "segsr.yaml")
+    assert tuple(vocabulary.names) == CLASSES
+    assert build(vocabulary.synonyms) == SYNONYMS

@@ -3,15 +3,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from launch import SEGSR, run, stop
+from launch import SEGSR, environment, run, stop
 from segsr import cli
-from segsr.classes import CLASSES
+from segsr.classes import CLASSES, PALETTE
+from segsr.data import ImageFolder, MaskedPairDataModule
+from segsr.data.read import read_sample
+from segsr.errors import SegSRError
 from segsr.files.mask import read_mask, write_mask
+from segsr.files.pixels import read_image
+from segsr.labeling import base
+from segsr.labeling.transformers import TransformersLabeler
+from tiny_transformers import write_model
 
 BY_BATCH = """
 defaults:
@@ -169,6 +179,39 @@ def test_a_vocabulary_of_ones_own(photos, write, tmp_path, capsys):
     assert label(photos, new, recipe) == 0  # a labeller that could not be had claims no folder
 
 
+@pytest.mark.parametrize("kind", ["eomt", "mask2former"])
+def test_a_model_of_transformers(kind, photos, tmp_path):
+    write_model(kind, tmp_path / kind)
+    arguments = [f"labeler={kind}", f"labeler.model={tmp_path / kind}", "batch_size=4"]
+    out = tmp_path / "masks"
+    assert cli.main(["label", str(photos), "-o", str(out), *arguments]) == 0
+    labeler = TransformersLabeler(tmp_path / kind)
+    for name in ("00.png", "01.png"):
+        expected = base.label(labeler, read_image(photos / name)[None] / 255).masks[0]
+        assert (read_mask(out / name) == expected).float().mean() > 0.95  # batches round otherwise
+    shares = json.loads((out / "summary.json").read_text())["shares"]
+    assert set(shares) <= {*CLASSES, "unlabelled"}
+    assert len(shares) > 3
+
+
+def test_the_data_module_reads_what_was_drawn(photos, recipe, tmp_path):
+    big = tmp_path / "data" / "images"
+    big.mkdir(parents=True)
+    for path in photos.iterdir():
+        Image.open(path).resize((96, 80)).save(big / path.name)
+    masks = tmp_path / "data" / "masks"
+    assert label(big, masks, recipe) == 0
+    source = ImageFolder(images="images", masks="masks")
+    data = MaskedPairDataModule(root=tmp_path / "data", train=[source], crop_size=64, batch_size=4)
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    assert batch["mask"].shape == (4, 64, 64)
+    assert set(batch["mask"].unique().tolist()) <= {30, 31, 32}
+    write_mask(masks / "00.png", torch.zeros(80, 97).long(), PALETTE)
+    with pytest.raises(SegSRError, match=r"00\.png is 97x80, its image .* 96x80"):
+        read_sample(data._files["train"][0])
+
+
 @pytest.mark.slow
 def test_two_processes_share_the_shards(photos, recipe, tmp_path):
     label(photos, tmp_path / "one", recipe)
@@ -188,11 +231,6 @@ def test_a_ray_worker_that_is_killed_is_replaced(photos, recipe, tmp_path):
     label(photos, tmp_path / "one", recipe)
     out, pids = tmp_path / "ray", tmp_path / "pids"
     pids.mkdir()
-    import subprocess
-    import time
-
-    from launch import environment
-
     command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe), "executor=ray"]
     command += ["labeler.seconds=0.5", f"labeler.pids={pids}"]
     process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)

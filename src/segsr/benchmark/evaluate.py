@@ -18,10 +18,10 @@ from segsr.benchmark.inputs import Read, read_item, set_digests
 from segsr.benchmark.measure import measure
 from segsr.benchmark.pairing import Item, pair_files
 from segsr.benchmark.records import Record, as_line, read_records, stamp
-from segsr.classes import IDENTITY
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_text
 from segsr.metrics.image_metric import ImageMetric
+from segsr.vocabularies import IDENTITY
 
 RECORDS = "records.jsonl"
 _READERS = 2  # threads: Pillow decodes without holding Python's lock

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from segsr.benchmark.pairing import Item
-from segsr.classes import IDENTITY, lookup_table
 from segsr.errors import SegSRError
 from segsr.files.photo import read_photo
 from segsr.files.pixels import read_labels
+from segsr.vocabularies import IDENTITY, lookup_table
 
 _MASKS = ("mask", "label")
 _REFERENCES = ("hq", "lq", "label")

@@ -62,8 +62,8 @@ class ImageFolder:
         first: Take only so many, by name or in the order of `split`; all if None.
         lq_only: The photographs are themselves of low quality and have no better version: for
             `predict`, and for tests that need no ground truth (RealLQ250).
-        class_map: Label to class index, such as `segsr.classes.CAMVID`; None if the label images
-            hold class indices.
+        class_map: Label to class index, such as `segsr.vocabularies.CAMVID`; None if the label
+            images hold class indices.
         mask_suffix: What the name of a label image has between stem and extension.
     """
 

@@ -11,10 +11,10 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX, SCALE
-from segsr.classes import lookup_table
 from segsr.data.image_folder import Files
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image, read_labels
+from segsr.vocabularies import lookup_table
 
 
 @dataclass(frozen=True)

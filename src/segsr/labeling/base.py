@@ -72,7 +72,7 @@ def label(
         images: RGB in [0, 1].
         size: Height and width of the masks; those of the images if None.
         threshold: Least score of a label; at 0 the best class always wins, as in X-Decoder's own
-            semantic segmentation.
+            semantic segmentation. A pixel whose scores are all zero has no label even then.
     """
     height, width = size or (images.shape[-2], images.shape[-1])
     shrink = min(1.0, (LARGEST / (height * width)) ** 0.5)
