@@ -37,7 +37,9 @@ def read_mask(path: Path) -> Tensor:
 
 
 def write_mask(
-    path: str | Path, mask: Int[Tensor, "h w"], palette: Sequence[Sequence[int]]
+    path: str | Path,
+    mask: Int[Tensor, "h w"] | UInt8[Tensor, "h w"],
+    palette: Sequence[Sequence[int]],
 ) -> None:
     """Write `mask` as an indexed PNG: pixel values are classes, the palette shows them in colour.
 
@@ -52,16 +54,19 @@ def write_mask(
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise SegSRError(f"{path}: a mask needs exact values, so its suffix must be .png.")
-    known = ((mask >= 0) & (mask < len(palette))) | (mask == IGNORE_INDEX)
-    if not known.all():
+    labels = mask.cpu().numpy()
+    inside = labels.astype(np.uint8)
+    unknown = np.bincount(inside.ravel(), minlength=256)[len(palette) : IGNORE_INDEX].any()
+    if unknown or (inside != labels).any():
+        strange = labels[((labels < 0) | (labels >= len(palette))) & (labels != IGNORE_INDEX)]
         raise SegSRError(
-            f"{path}: the mask holds the value {int(mask[~known][0])}, but the palette has "
+            f"{path}: the mask holds the value {int(strange[0])}, but the palette has "
             f"{len(palette)} colours: use classes 0 to {len(palette) - 1} or {IGNORE_INDEX}."
         )
     colours = np.zeros((256, 3), dtype=np.uint8)
     colours[: len(palette)] = np.asarray(palette, dtype=np.uint8)
     colours[IGNORE_INDEX] = IGNORE_COLOUR
-    picture = Image.fromarray(mask.cpu().numpy().astype(np.uint8))
+    picture = Image.fromarray(inside)
     picture.putpalette(colours.tobytes())
     write_atomic(path, _png(picture))
 

@@ -33,7 +33,7 @@ def read_image(path: Path) -> UInt8[Tensor, "3 h w"]:
         pixels = np.stack([grey] * 3, axis=2)
     else:
         pixels = np.array(upright.convert("RGB"))
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
 def read_labels(path: Path) -> UInt8[Tensor, "h w"]:

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -221,7 +222,7 @@ class _Run:
                 write_grey(grey, confidence)
         if path.exists():
             return _histogram(read_labels(path))
-        write_mask(path, mask.long(), self.colours)
+        write_mask(path, mask, self.colours)
         return _histogram(mask)
 
     def _written(self, item: Item, task: Future[Counter[int]]) -> None:
@@ -251,7 +252,8 @@ def _size(item: Item) -> Size | str:
 
 
 def _histogram(mask: UInt8[Tensor, "h w"]) -> Counter[int]:
-    counts = torch.bincount(mask.flatten(), minlength=256).tolist()
+    # numpy: torch's threads would stand in the way of the network's
+    counts = np.bincount(mask.numpy().ravel(), minlength=256).tolist()
     return Counter({value: n for value, n in enumerate(counts) if n})
 
 
