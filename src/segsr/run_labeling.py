@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def label(
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     require(cfg, "labeler", "executor", "vocabulary")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its hints are for training
+    _quieten_lightning()
     labeler = OmegaConf.to_container(cfg.labeler, resolve=True)
     classes = list(cfg.vocabulary.names)
     photos = find_items(source, None if cfg.root is None else Path(cfg.root))
@@ -69,3 +70,11 @@ def label(
     if preview is not None and is_rank_zero():
         write_preview(preview, photos.items, output, classes, count=cfg.preview_photos)
     return summary
+
+
+def _quieten_lightning() -> None:
+    """Leave out Lightning's hints, which are for training, and a warning of its own to itself."""
+    import lightning.pytorch  # noqa: F401  (sets its logger's level when it is imported)
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
