@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 
 from segsr import JointSegSR
-from segsr.classes import PALETTE
 from segsr.config import build, load_config
 from segsr.files.mask import write_mask
 from segsr.files.photo import read_photo, write_photo
@@ -43,7 +42,7 @@ def main() -> None:
     out: Path = arguments.out
     write_photo(out / f"{path.stem}_lq.png", lq)
     write_photo(out / f"{path.stem}_restored.png", restoration.image)
-    write_mask(out / f"{path.stem}_mask.png", restoration.mask, PALETTE)
+    write_mask(out / f"{path.stem}_mask.png", restoration.mask)
     mask = colours(restoration.mask)
     write_photo(out / f"{path.stem}_panel.png", panel([bicubic, restoration.image, hq, mask]))
 

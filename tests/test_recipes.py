@@ -45,7 +45,7 @@ def test_a_compact_recipe_builds(name, tmp_path) -> None:
     assert optimizers
 
 
-@pytest.mark.parametrize("group", ["model", "data", "degradation", "trainer"])
+@pytest.mark.parametrize("group", ["model", "data", "degradation", "trainer", "vocabulary"])
 def test_every_option_of_a_group_composes(group) -> None:
     for path in (packaged_conf() / group).glob("*.yaml"):
         if group == "model":
@@ -69,6 +69,18 @@ def test_the_papers_networks_fit_together() -> None:
     assert prior.logits.shape == (1, 34, 128, 128)
     logits = built["seg_denoiser"](masks, t, prior.features, built["bridge"].aid(z, t))
     assert logits.shape == (1, 34, 64, 64)
+
+
+def test_a_vocabulary_of_ones_own_sets_the_number_of_classes(tmp_path) -> None:
+    (tmp_path / "vocabulary").mkdir()
+    (tmp_path / "vocabulary" / "mine.yaml").write_text("names: [sky, lion, zebra]\n")
+    (tmp_path / "mine.yaml").write_text("defaults: [joint, override vocabulary: mine, _self_]\n")
+    cfg = load_config(tmp_path / "mine.yaml", OPEN["joint"])
+    with torch.device("meta"):
+        built = {name: build(cfg.nets[name]) for name in ("prior", "seg_denoiser", "bridge")}
+    assert {net.config.num_classes for net in built.values()} == {3}
+    assert build(cfg.data).num_classes == 3
+    assert build(recipe("joint").data).num_classes == 34
 
 
 def test_the_variant_that_predicts_v_differs_in_nothing_else() -> None:

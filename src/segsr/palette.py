@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import kornia
@@ -59,6 +60,16 @@ def palette(names: Sequence[str]) -> tuple[Colour, ...]:
             nearest = np.minimum(nearest, _distance(candidates, own[name]))
         colours.append(own[name])
     return tuple(colours)
+
+
+@cache
+def colours_of(count: int) -> tuple[Colour, ...]:
+    """Return a colour for each of `count` classes whose names are not known.
+
+    The first are those of `PALETTE`.
+    """
+    further = [f"class {index}" for index in range(len(CLASSES), count)]
+    return palette([*CLASSES, *further])[:count] if further else PALETTE[:count]
 
 
 def appearances(colours: Any) -> npt.NDArray[np.float64]:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR
+from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.errors import SegSRError
 from segsr.files.mask import read_mask, write_mask
 
@@ -45,3 +45,13 @@ def test_a_picture_in_colours_is_no_mask(tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "mask.png")
     with pytest.raises(SegSRError, match="mask holds class indices"):
         read_mask(tmp_path / "mask.png")
+
+
+def test_masks_of_more_classes_than_ours_have_colours_too(tmp_path: Path) -> None:
+    write_mask(tmp_path / "mask.png", torch.tensor([[0, 40, 254, IGNORE_INDEX]]))
+    with Image.open(tmp_path / "mask.png") as written:
+        shown = np.asarray(written.convert("RGB"))[0].tolist()
+    assert tuple(shown[0]) == PALETTE[0]
+    assert len({tuple(colour) for colour in shown}) == 4
+    with pytest.raises(SegSRError, match="holds the value 256"):
+        write_mask(tmp_path / "mask.png", torch.tensor([[256]]))

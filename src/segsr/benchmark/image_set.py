@@ -9,7 +9,6 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from segsr.classes import PALETTE
 from segsr.data import PairDataModule
 from segsr.files.atomic import write_text
 from segsr.files.mask import write_mask
@@ -101,6 +100,6 @@ class FromData:
                 continue
             for name, image in zip(names, images, strict=True):
                 if role == "mask":
-                    write_mask(folder / "label" / f"{Path(name).stem}.png", image, PALETTE)
+                    write_mask(folder / "label" / f"{Path(name).stem}.png", image)
                 else:
                     write_photo(folder / role / f"{Path(name).stem}.png", image)

@@ -19,7 +19,6 @@ from segsr.benchmark.evaluate import Evaluation, evaluate_folders
 from segsr.benchmark.image_set import ImageSet
 from segsr.benchmark.methods import Method, Outputs
 from segsr.benchmark.pairing import Item, pair_files
-from segsr.classes import PALETTE
 from segsr.files.atomic import write_text
 from segsr.files.mask import write_mask
 from segsr.files.photo import read_photo, write_photo
@@ -153,7 +152,7 @@ def _restore_to(method: Method, item: Item, output: Path) -> dict[str, Any]:
     with measured(method.device) as cost:
         restored = method.restore(lq, hq, item.name)
     if restored.mask is not None:
-        write_mask(output / "mask" / f"{item.name}.png", restored.mask.cpu(), PALETTE)
+        write_mask(output / "mask" / f"{item.name}.png", restored.mask.cpu())
     write_photo(output / "restored" / f"{item.name}.png", restored.image.cpu())
     return {
         "seconds": cost.seconds,

@@ -13,9 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR
+from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
+from segsr.palette import colours_of
 
 
 def read_mask(path: Path) -> Tensor:
@@ -39,14 +40,15 @@ def read_mask(path: Path) -> Tensor:
 def write_mask(
     path: str | Path,
     mask: Int[Tensor, "h w"] | UInt8[Tensor, "h w"],
-    palette: Sequence[Sequence[int]],
+    palette: Sequence[Sequence[int]] | None = None,
 ) -> None:
     """Write `mask` as an indexed PNG: pixel values are classes, the palette shows them in colour.
 
     Args:
         path: The new file, `.png`; missing folders are made.
         mask: Class indices, or `IGNORE_INDEX` (shown in `IGNORE_COLOUR`).
-        palette: One RGB colour in 0 to 255 for each class.
+        palette: One RGB colour in 0 to 255 for each class; those of `segsr.palette.colours_of` if
+            None.
 
     Raises:
         SegSRError: If the suffix is another, a value has no colour, or the file cannot be written.
@@ -56,8 +58,11 @@ def write_mask(
         raise SegSRError(f"{path}: a mask needs exact values, so its suffix must be .png.")
     labels = mask.cpu().numpy()
     inside = labels.astype(np.uint8)
-    unknown = np.bincount(inside.ravel(), minlength=256)[len(palette) : IGNORE_INDEX].any()
-    if unknown or (inside != labels).any():
+    present = np.bincount(inside.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
+    highest = int(present.max(initial=0))
+    if palette is None:
+        palette = colours_of(max(len(PALETTE), highest + 1))
+    if highest >= len(palette) or (inside != labels).any():
         strange = labels[((labels < 0) | (labels >= len(palette))) & (labels != IGNORE_INDEX)]
         raise SegSRError(
             f"{path}: the mask holds the value {int(strange[0])}, but the palette has "

@@ -18,7 +18,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from segsr.classes import PALETTE
 from segsr.errors import SegSRError
 from segsr.files.mask import read_mask, write_mask
 from segsr.files.photo import find_photos, read_photo, write_photo
@@ -179,7 +178,7 @@ def _upscale(
         on_step=lambda t: progress.advance(progress.task_ids[0]),
     )
     # The photograph last: that it exists means that the mask does.
-    write_mask(result.with_name(f"{path.stem}_mask.png"), restoration.mask.cpu(), PALETTE)
+    write_mask(result.with_name(f"{path.stem}_mask.png"), restoration.mask.cpu())
     write_photo(result, restoration.image.cpu(), photo)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import BasePredictionWriter
 
-from segsr.classes import PALETTE
 from segsr.files.mask import write_mask
 from segsr.files.photo import write_photo
 from segsr.tasks.predictions import Predictions
@@ -41,6 +40,6 @@ def write(folder: Path, found: Predictions) -> None:
     for i, name in enumerate(found.names):
         stem = Path(name).stem
         if found.masks is not None:
-            write_mask(folder / f"{stem}_mask.png", found.masks[i], PALETTE)
+            write_mask(folder / f"{stem}_mask.png", found.masks[i])
         if found.images is not None:
             write_photo(folder / f"{stem}.png", found.images[i])
