@@ -225,18 +225,28 @@ def test_two_processes_share_the_shards(photos, recipe, tmp_path):
     run([*command, *(f"executor.trainer.{each}" for each in devices)])  # nothing left for either
 
 
+def ray_label(photos: Path, output: Path, recipe: Path, *arguments: str) -> subprocess.Popen[str]:
+    """`segsr label` on Ray, begun, with some masks drawn already."""
+    command = [*SEGSR, "label", str(photos), "-o", str(output), "-c", str(recipe), "executor=ray"]
+    process = subprocess.Popen(
+        [*command, "labeler.seconds=0.5", "shard_size=6", *arguments],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while len(list(output.glob("*.png"))) < 4:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    return process
+
+
 @pytest.mark.slow
 def test_a_ray_worker_that_is_killed_is_replaced(photos, recipe, tmp_path):
     pytest.importorskip("ray")
-    label(photos, tmp_path / "one", recipe)
+    label(photos, tmp_path / "one", recipe, "shard_size=6")
     out, pids = tmp_path / "ray", tmp_path / "pids"
     pids.mkdir()
-    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe), "executor=ray"]
-    command += ["labeler.seconds=0.5", f"labeler.pids={pids}"]
-    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
-    while len(list(out.glob("*.png"))) < 4:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
+    process = ray_label(photos, out, recipe, f"labeler.pids={pids}")
     first = min(int(path.name) for path in pids.iterdir())
     before = times_of(out)
     os.kill(first, signal.SIGKILL)
@@ -245,3 +255,37 @@ def test_a_ray_worker_that_is_killed_is_replaced(photos, recipe, tmp_path):
     assert len(list(pids.iterdir())) == 3
     assert masks_of(out) == masks_of(tmp_path / "one")
     assert {name: times_of(out)[name] for name in before} == before
+    assert not list((out / "shards").glob("*.tries"))
+
+
+@pytest.mark.slow
+def test_a_ray_machine_that_is_lost_is_done_without(photos, recipe, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    label(photos, tmp_path / "one", recipe, "shard_size=6")
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        machines = [cluster.add_node(num_cpus=1) for _ in range(2)]
+        process = ray_label(
+            photos, tmp_path / "ray", recipe, f"executor.address='{cluster.address}'"
+        )
+        cluster.remove_node(machines[0], allow_graceful=False)
+        _, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+    finally:
+        cluster.shutdown()
+    assert masks_of(tmp_path / "ray") == masks_of(tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_a_shard_that_kills_its_ray_worker_is_given_up(photos, recipe, tmp_path):
+    pytest.importorskip("ray")
+    command = [*SEGSR, "label", str(photos), "-o", str(tmp_path / "ray"), "-c", str(recipe)]
+    command += ["executor=ray", "labeler.die=12", "batch_size=24"]  # the tall photographs
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stderr
+    assert "its worker died 5 times over the shard" in done.stderr
+    assert len(masks_of(tmp_path / "ray")) < 24

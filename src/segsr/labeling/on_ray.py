@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from segsr.checkpoints.state_dict import first_line
 from segsr.errors import SegSRError
+from segsr.files.atomic import write_text
 from segsr.labeling.base import Labeler
 from segsr.labeling.label_shard import OnPhoto, Settings, label_shard
 from segsr.labeling.photos import Item
-from segsr.labeling.shards import Shard, write_record
+from segsr.labeling.shards import FOLDER, Record, Shard, write_record
 
 BLOCKS = 1000
 """Ray's units of work, at most: the shards of one are begun again together."""
-RETRIES = 5
-"""How often a block is begun again; a shard that kills its actor would do so for ever."""
+TRIES = 5
+"""How often a shard is begun before it is given up; it might kill its actor for ever."""
 
 
 class OnRay:
@@ -68,6 +71,8 @@ class OnRay:
             import ray
         except ImportError as error:
             raise SegSRError("Ray is not installed: pip install 'segsr[ray]'") from error
+        for shard in shards:
+            _tries(shard, settings).unlink(missing_ok=True)
         started = not ray.is_initialized()
         if started:
             self._start()
@@ -75,17 +80,18 @@ class OnRay:
             context = ray.data.DataContext.get_current()
             context.enable_progress_bars = False  # on_photo's caller shows one
             worker: Any = _Worker
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
             rows = ray.data.from_items(
-                [{"place": place} for place in range(len(shards))],
+                [_row(place, shard) for place, shard in enumerate(shards)],
                 override_num_blocks=min(len(shards), BLOCKS),
             ).map(
                 worker,
-                fn_constructor_args=(make_labeler, list(shards), settings, self.cpus, self.gpus),
+                fn_constructor_args=(make_labeler, settings, self.cpus, self.gpus),
                 compute=ray.data.ActorPoolStrategy(size=self.workers),
                 num_cpus=self.cpus,
                 num_gpus=self.gpus,
                 max_restarts=-1,
-                max_task_retries=RETRIES,
+                max_task_retries=-1,  # the loss of a machine is noticed after many of them
             )
             for row in rows.iter_rows():
                 for item, outcome in zip(shards[row["place"]].items, row["outcomes"], strict=True):
@@ -118,12 +124,11 @@ class OnRay:
 
 
 class _Worker:
-    """An actor: a labeller and the shards it may be asked for."""
+    """An actor: a labeller that is asked for one shard after another."""
 
     def __init__(
         self,
         make_labeler: Callable[[], Labeler],
-        shards: Sequence[Shard],
         settings: Settings,
         cpus: int,
         gpus: float,
@@ -132,18 +137,48 @@ class _Worker:
         self.device = "cuda" if gpus else "cpu"
         labeler: Any = make_labeler()
         self.labeler = labeler.to(self.device)
-        self.shards = shards
         self.settings = settings
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        shard = self.shards[row["place"]]
+        items = zip(row["photos"], row["masks"], strict=True)
+        shard = Shard(row["index"], tuple(Item(Path(photo), mask) for photo, mask in items))
         outcomes: dict[str, str] = {}
 
         def remember(item: Item, outcome: str) -> None:
             outcomes[item.mask] = outcome
 
-        record = label_shard(
-            self.labeler, shard, self.settings, device=self.device, on_photo=remember
-        )
+        tries = _tries(shard, self.settings)
+        if _count_up(tries) > TRIES:
+            reason = f"its worker died {TRIES} times over the shard {shard.index}: perhaps one of"
+            reason += " its photographs is too large for the memory, label it without Ray"
+            outcomes = {item.mask: reason for item in shard.items}
+            record = Record(shard.digest, len(shard.items))
+            record.failed = {str(item.photo): reason for item in shard.items}
+        else:
+            record = label_shard(
+                self.labeler, shard, self.settings, device=self.device, on_photo=remember
+            )
         write_record(shard, self.settings.output, record)
+        tries.unlink()
         return {"place": row["place"], "outcomes": [outcomes[item.mask] for item in shard.items]}
+
+
+def _row(place: int, shard: Shard) -> dict[str, Any]:
+    return {
+        "place": place,
+        "index": shard.index,
+        "photos": [str(item.photo) for item in shard.items],
+        "masks": [item.mask for item in shard.items],
+    }
+
+
+def _tries(shard: Shard, settings: Settings) -> Path:
+    """The file that counts how often a shard was begun in this call."""
+    return settings.output / FOLDER / f"{shard.index:05d}.tries"
+
+
+def _count_up(path: Path) -> int:
+    """Add one to the number in a file, which is 0 if there is none; return it."""
+    number = int(path.read_text()) + 1 if path.exists() else 1
+    write_text(path, str(number))
+    return number
