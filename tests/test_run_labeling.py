@@ -90,6 +90,18 @@ def test_a_second_run_does_nothing(photos, recipe, tmp_path, capsys):
     assert "0 masks drawn, 24 kept" in capsys.readouterr().err
 
 
+def test_confidence_may_be_asked_for_later(photos, recipe, tmp_path):
+    out, sure = tmp_path / "masks", tmp_path / "sure"
+    label(photos, out, recipe)
+    times = times_of(out)
+    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
+    assert set(masks_of(sure)) == set(times)
+    assert times_of(out) == times
+    written = times_of(sure)
+    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
+    assert times_of(sure) == written
+
+
 def test_killed_and_run_again_it_ends_with_the_same_bytes(photos, recipe, tmp_path):
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "masks"
     label(photos, undisturbed, recipe)

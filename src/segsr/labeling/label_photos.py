@@ -146,7 +146,7 @@ def label_photos(
     todo = [
         shard
         for shard in shards[part.index :: part.count]
-        if not is_finished(shard, settings.output)
+        if not is_finished(shard, settings.output, settings.confidence_folder)
     ]
     own = executor.share(todo)
     console = Console(stderr=True)

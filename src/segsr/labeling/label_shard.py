@@ -63,6 +63,11 @@ class Settings:
         if not 0 <= self.threshold <= 1:
             raise SegSRError(f"threshold must be from 0 to 1, as scores are, got {self.threshold}")
 
+    @property
+    def confidence_folder(self) -> str | None:
+        """The folder of the confidence, as records name it."""
+        return None if self.confidence is None else str(self.confidence.resolve())
+
     def batch_of(self, size: Size) -> int:
         """Return how many photographs of a size are labelled at once."""
         return max(1, min(self.batch_size, self.batch_size * 2**20 // (size[0] * size[1])))
@@ -122,7 +127,9 @@ class _Run:
         self.colours = palette(labeler.classes)
 
     def __call__(self, shard: Shard) -> Record:
-        self.record = Record(shard.digest, len(shard.items))
+        self.record = Record(
+            shard.digest, len(shard.items), confidence=self.settings.confidence_folder
+        )
         self._label(self._batches(shard.items))
         return self.record
 

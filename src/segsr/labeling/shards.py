@@ -52,6 +52,7 @@ class Record:
         made: How many of its masks the run that wrote the record drew.
         pixels: How many pixels of its masks have each value.
         failed: Why a photograph has no mask, by its path.
+        confidence: The folder that has the confidence of its masks, if one has.
     """
 
     digest: str
@@ -59,6 +60,7 @@ class Record:
     made: int = 0
     pixels: Counter[int] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
+    confidence: str | None = None
 
 
 def cut(items: Sequence[Item], size: int) -> list[Shard]:
@@ -96,13 +98,17 @@ def write_record(shard: Shard, output: Path, record: Record) -> None:
     write_text(_path(shard, output), json.dumps(vars(record), sort_keys=True) + "\n")
 
 
-def is_finished(shard: Shard, output: Path) -> bool:
+def is_finished(shard: Shard, output: Path, confidence: str | None = None) -> bool:
     """Whether every photograph of `shard` has its mask, by the shard's record.
+
+    And its confidence in the folder `confidence`, if one is given.
 
     A shard with failures is not finished: its bad files may have been replaced since.
     """
     record = read_record(shard, output)
-    return record is not None and not record.failed
+    if record is None or record.failed:
+        return False
+    return confidence is None or record.confidence == confidence
 
 
 def _path(shard: Shard, output: Path) -> Path:
