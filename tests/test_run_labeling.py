@@ -167,6 +167,26 @@ def test_masks_of_another_labeller_are_left_alone(photos, recipe, tmp_path, caps
     assert "holds masks of no label.yaml" in capsys.readouterr().err
 
 
+def test_masks_do_not_mix_with_photographs_or_confidence(photos, recipe, tmp_path, capsys):
+    before = masks_of(photos)
+    assert label(photos, photos, recipe) == cli.USAGE_ERROR
+    assert "holds photographs: name a folder" in capsys.readouterr().err
+    (tmp_path / "list.txt").write_text("photos/01.png\n")
+    assert label(tmp_path / "list.txt", photos, recipe) == cli.USAGE_ERROR
+    assert label(photos, tmp_path / "m", recipe, "--confidence", str(photos)) == cli.USAGE_ERROR
+    out = str(tmp_path / "masks")
+    assert label(photos, tmp_path / "masks", recipe, "--confidence", out) == cli.USAGE_ERROR
+    assert "name another folder for the confidence" in capsys.readouterr().err
+    assert masks_of(photos) == before
+    assert not (photos / "label.yaml").exists()
+
+
+def test_a_labeller_that_needs_a_checkpoint_says_which(photos, tmp_path, capsys):
+    arguments = ["label", str(photos), "-o", str(tmp_path / "masks"), "labeler=xdecoder"]
+    assert cli.main(arguments) == cli.USAGE_ERROR
+    assert "give labeler.checkpoint=FILE (X-Decoder's public" in capsys.readouterr().err
+
+
 def test_the_packaged_labeller_labels_any_size(tmp_path, picture, capsys):
     for name, size in {"a": (96, 64), "b": (1, 1), "c": (33, 200)}.items():
         picture(tmp_path / "photos" / f"{name}.png", *size)

@@ -39,6 +39,8 @@ _OPEN_VALUES = {
     "root": "FOLDER (of the test sets; conf/test_sets/ says of each how to lay it out)",
     "data.root": "FOLDER (your photographs; conf/data/ says of each data set where to get it and "
     "how to lay it out)",
+    "labeler.checkpoint": "FILE (X-Decoder's public xdecoder_focall_last.pt or "
+    "xdecoder_focalt_last.pt, of xdecoder/X-Decoder on the hub)",
     "weights": "FOLDER (the model folder that the stages before wrote: segsr fit -c "
     "conf/srdm.yaml, conf/prior.yaml and conf/segdm.yaml, each with output=FOLDER)",
 }

@@ -11,6 +11,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from segsr.config import build, require
+from segsr.errors import SegSRError
 from segsr.labeling.label_photos import Part, Summary, label_photos
 from segsr.labeling.label_shard import Settings
 from segsr.labeling.photos import find_items
@@ -45,6 +46,12 @@ def label(
     labeler = OmegaConf.to_container(cfg.labeler, resolve=True)
     classes = list(cfg.vocabulary.names)
     photos = find_items(source, None if cfg.root is None else Path(cfg.root))
+    folders = {item.photo.parent.resolve() for item in photos.items}
+    for folder in (output, confidence):
+        if folder is not None and folder.resolve() in folders:
+            raise SegSRError(
+                f"{folder} holds the photographs: name a folder of their own for masks"
+            )
     settings = Settings(
         output=output,
         confidence=confidence,

@@ -60,6 +60,11 @@ class Settings:
             raise SegSRError(f"batch_size must be at least 1 photograph, got {self.batch_size}")
         if self.threads < 1:
             raise SegSRError(f"threads must be at least 1, got {self.threads}")
+        if self.confidence_folder == str(self.output.resolve()):
+            raise SegSRError(
+                f"masks and confidence would have the same files in {self.output}: name another"
+                " folder for the confidence"
+            )
         if not 0 <= self.threshold <= 1:
             raise SegSRError(f"threshold must be from 0 to 1, as scores are, got {self.threshold}")
 
