@@ -46,12 +46,10 @@ def label(
     labeler = OmegaConf.to_container(cfg.labeler, resolve=True)
     classes = list(cfg.vocabulary.names)
     photos = find_items(source, None if cfg.root is None else Path(cfg.root))
-    folders = {item.photo.parent.resolve() for item in photos.items}
+    folders = {folder.resolve() for folder in {item.photo.parent for item in photos.items}}
     for folder in (output, confidence):
         if folder is not None and folder.resolve() in folders:
-            raise SegSRError(
-                f"{folder} holds the photographs: name a folder of their own for masks"
-            )
+            raise SegSRError(f"{folder} holds photographs: name a folder for masks alone")
     settings = Settings(
         output=output,
         confidence=confidence,
