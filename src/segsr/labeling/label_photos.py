@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -161,7 +162,8 @@ def label_photos(
         bar = progress.add_task("labelling", total=sum(len(shard.items) for shard in own))
 
         def tell(photo: Path, reason: str) -> None:
-            console.print(f"[red]failed[/red] {photo}: {reason}", soft_wrap=True, highlight=False)
+            text = escape(f"{photo}: {reason}")
+            console.print(f"[red]failed[/red] {text}", soft_wrap=True, highlight=False)
 
         def on_photo(item: Item, outcome: str) -> None:
             progress.advance(bar)
