@@ -106,6 +106,17 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(photos, recipe, tmp_pa
     assert ours == theirs
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_stops(number, photos, recipe, tmp_path):
+    out = tmp_path / "masks"
+    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe)]
+    status, output = stop([*command, "labeler.seconds=0.2"], number, out / "04.png")
+    assert status == cli.KILLED + number
+    assert "Traceback" not in output
+    assert 3 <= len(list(out.glob("*.png"))) < 24
+    assert not list(out.glob(".*"))
+
+
 def test_a_list_is_shared_out_among_jobs(photos, recipe, tmp_path, capsys):
     names = sorted(path.name for path in photos.iterdir())
     manifest = tmp_path / "list.txt"
@@ -141,6 +152,14 @@ def test_bad_photographs_are_reported_and_tried_again(photos, recipe, tmp_path, 
     assert label(photos, out, recipe) == 0
     assert "1 masks drawn, 23 kept (exist already), 0 failed" in capsys.readouterr().err
     assert {name: times_of(out)[name] for name in times} == times
+
+
+def test_names_and_reasons_are_printed_as_they_are(photos, write, tmp_path, capsys):
+    recipe = write("refusing.yaml", BY_BATCH.replace("ByBatch", "Refusing\n  at_once: false"))
+    (photos / "00.png").rename(photos / "[bold]00.png")
+    assert label(photos, tmp_path / "masks", recipe) == 1
+    err = capsys.readouterr().err
+    assert "[bold]00.png: no closing tag [/bold] in [1, 3]" in err
 
 
 def test_masks_of_another_labeller_are_left_alone(photos, recipe, tmp_path, capsys):
@@ -245,3 +264,26 @@ def test_a_ray_worker_that_is_killed_is_replaced(photos, recipe, tmp_path):
     assert len(list(pids.iterdir())) == 3
     assert masks_of(out) == masks_of(tmp_path / "one")
     assert {name: times_of(out)[name] for name in before} == before
+
+
+@pytest.mark.slow
+def test_a_labeller_that_no_ray_worker_can_make_is_told_in_a_sentence(photos, write, tmp_path):
+    pytest.importorskip("ray")
+    recipe = write("refusing.yaml", BY_BATCH.replace("ByBatch", "Refusing\n  at_once: true"))
+    command = [*SEGSR, "label", str(photos), "-o", str(tmp_path / "masks"), "-c", str(recipe)]
+    done = subprocess.run(
+        [*command, "executor=ray"], env=environment(), capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == cli.USAGE_ERROR
+    assert "segsr: no weights: fetch them" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_sigterm_stops_ray(photos, recipe, tmp_path):
+    pytest.importorskip("ray")
+    out = tmp_path / "masks"
+    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe), "executor=ray"]
+    status, output = stop([*command, "labeler.seconds=0.5"], signal.SIGTERM, out / "04.png")
+    assert status == cli.KILLED + signal.SIGTERM, output
+    assert "Traceback" not in output

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from segsr.config import build, require
+from segsr.errors import Interrupted
 from segsr.labeling.label_photos import Part, Summary, label_photos
 from segsr.labeling.label_shard import Settings
 from segsr.labeling.photos import find_items
@@ -38,7 +44,7 @@ def label(
     Raises:
         SegSRError: If the recipe is not complete or names what is not there, or nothing can be
             labelled or written.
-        KeyboardInterrupt: Ctrl-C was pressed.
+        KeyboardInterrupt: Ctrl-C was pressed, or SIGTERM came (then `segsr.errors.Interrupted`).
     """
     require(cfg, "labeler", "executor", "vocabulary")
     _quieten_lightning()
@@ -53,16 +59,17 @@ def label(
         threads=cfg.threads,
     )
     try:
-        summary = label_photos(
-            photos,
-            settings,
-            build(cfg.executor),
-            partial(build, labeler),
-            classes=classes,
-            recipe=yaml.safe_dump({"labeler": labeler, "threshold": float(cfg.threshold)}),
-            shard_size=cfg.shard_size,
-            part=Part(**cfg.part),
-        )
+        with _sigterm_interrupts():
+            summary = label_photos(
+                photos,
+                settings,
+                build(cfg.executor),
+                partial(build, labeler),
+                classes=classes,
+                recipe=yaml.safe_dump({"labeler": labeler, "threshold": float(cfg.threshold)}),
+                shard_size=cfg.shard_size,
+                part=Part(**cfg.part),
+            )
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise error.__context__ from None  # Lightning turns it into exit status 1
@@ -70,6 +77,23 @@ def label(
     if preview is not None and is_rank_zero():
         write_preview(preview, photos.items, output, classes, count=cfg.preview_photos)
     return summary
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Makes of SIGTERM, which `Trainer.predict` would only log, what Ctrl-C is."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _quieten_lightning() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,7 +62,8 @@ class OnRay:
             on_photo: Is told of the photographs of a shard when it is done.
 
         Raises:
-            SegSRError: If Ray is not installed, there is no such cluster, or it failed.
+            SegSRError: If Ray is not installed, there is no such cluster, or it failed; if an
+                actor cannot make the labeller or write.
         """
         if not shards:
             return
@@ -88,6 +91,8 @@ class OnRay:
                 max_task_retries=RETRIES,
             )
             for row in rows.iter_rows():
+                if row["problem"]:
+                    raise SegSRError(row["problem"])
                 for item, outcome in zip(shards[row["place"]].items, row["outcomes"], strict=True):
                     on_photo(item, outcome)
         except ray.exceptions.RayError as error:
@@ -108,6 +113,7 @@ class OnRay:
         options: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False}
         if self.address is None:
             options |= {"num_cpus": self.workers * self.cpus, "include_dashboard": False}
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(self.address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -115,6 +121,8 @@ class OnRay:
                 f"no Ray cluster at {self.address} ({first_line(error)}): start one with"
                 " `ray start --head`, or leave the address out"
             ) from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end in an abort
 
 
 class _Worker:
@@ -130,20 +138,31 @@ class _Worker:
     ) -> None:
         torch.set_num_threads(cpus)
         self.device = "cuda" if gpus else "cpu"
-        labeler: Any = make_labeler()
-        self.labeler = labeler.to(self.device)
         self.shards = shards
         self.settings = settings
+        self.problem = ""
+        try:
+            labeler: Any = make_labeler()
+        except SegSRError as error:  # told by a row: Ray would begin again, then tell a traceback
+            self.problem = str(error)
+        else:
+            self.labeler = labeler.to(self.device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.problem:
+            return {"place": row["place"], "outcomes": [], "problem": self.problem}
         shard = self.shards[row["place"]]
         outcomes: dict[str, str] = {}
 
         def remember(item: Item, outcome: str) -> None:
             outcomes[item.mask] = outcome
 
-        record = label_shard(
-            self.labeler, shard, self.settings, device=self.device, on_photo=remember
-        )
-        write_record(shard, self.settings.output, record)
-        return {"place": row["place"], "outcomes": [outcomes[item.mask] for item in shard.items]}
+        try:
+            record = label_shard(
+                self.labeler, shard, self.settings, device=self.device, on_photo=remember
+            )
+            write_record(shard, self.settings.output, record)
+        except SegSRError as error:
+            return {"place": row["place"], "outcomes": [], "problem": str(error)}
+        told = [outcomes[item.mask] for item in shard.items]
+        return {"place": row["place"], "outcomes": told, "problem": ""}
