@@ -22,8 +22,8 @@ class TaskLabeler(nn.Module):
 
     Args:
         model: `compact_labeler` (ships with the package; street scenes), a model folder or hub id.
-        short_side: Pixels of the short side that larger photographs are shrunk to. `compact_labeler`
-            was trained on photographs of 256 to 512.
+        short_side: Pixels of the short side that larger photographs are shrunk to;
+            `compact_labeler` was trained on photographs of 256 to 512.
         classes: Names of the network's classes.
 
     Raises:
