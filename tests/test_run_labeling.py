@@ -154,6 +154,64 @@ def test_bad_photographs_are_reported_and_tried_again(photos, recipe, tmp_path, 
     assert {name: times_of(out)[name] for name in times} == times
 
 
+def test_confidence_may_be_asked_for_later(photos, recipe, tmp_path, capsys):
+    out, sure = tmp_path / "masks", tmp_path / "sure"
+    label(photos, out, recipe)
+    times = times_of(out)
+    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
+    assert set(masks_of(sure)) == set(times)
+    assert times_of(out) == times
+    before = times_of(sure)
+    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
+    assert times_of(sure) == before
+    assert label(photos, out, recipe, "--confidence", str(out)) == cli.USAGE_ERROR
+    assert "cannot hold both: give each a folder" in capsys.readouterr().err
+
+
+def test_nothing_is_written_among_the_photographs(recipe, tmp_path, picture, capsys):
+    photo = tmp_path / "photos" / "a" / "b.jpg"
+    picture(photo, 20, 12)
+    listed = tmp_path / "photos" / "list.txt"
+    listed.write_text("a/b.jpg")
+    before = photo.read_bytes()
+    for source, folder in ((photo.parent, photo.parent), (photo, photo.parent), (listed, "photos")):
+        assert label(source, tmp_path / folder, recipe) == cli.USAGE_ERROR
+        assert "holds the photographs" in capsys.readouterr().err
+    elsewhere = tmp_path / "masks"
+    for option in ("--confidence", "--preview"):
+        wrong = photo if option == "--preview" else photo.parent
+        assert label(photo.parent, elsewhere, recipe, option, str(wrong)) == cli.USAGE_ERROR
+    assert label(photo.parent, elsewhere, recipe, "--preview", "sheet.gif") == cli.USAGE_ERROR
+    assert not list(tmp_path.rglob("*.png"))
+    assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["batch_size=three", "threads=1.5", "shard_size=null", "part.index=x", "threshold=high"],
+)
+def test_what_is_no_number_is_told_in_a_sentence(change, photos, recipe, tmp_path, capsys):
+    assert label(photos, tmp_path / "masks", recipe, change) == cli.USAGE_ERROR
+    assert f"{change.split('=')[0]} must be a " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        ("[sky, no]", "must be a list of words"),
+        ("sky", "must be a list of words"),
+        ("[sky, sky]", "sky more than once"),
+        ("[]", "1 to 255 names"),
+        (str([f"n{i}" for i in range(256)]), "1 to 255 names"),
+    ],
+)
+def test_a_vocabulary_that_masks_cannot_hold(names, rule, photos, write, tmp_path, capsys):
+    write("vocabulary/mine.yaml", f"names: {names}\nsynonyms: {{}}\n")
+    mine = BY_BATCH.replace("  - _self_", "  - override vocabulary: mine\n  - _self_")
+    assert label(photos, tmp_path / "masks", write("mine.yaml", mine)) == cli.USAGE_ERROR
+    assert rule in capsys.readouterr().err
+
+
 def test_names_and_reasons_are_printed_as_they_are(photos, write, tmp_path, capsys):
     recipe = write("refusing.yaml", BY_BATCH.replace("ByBatch", "Refusing\n  at_once: false"))
     (photos / "00.png").rename(photos / "[bold]00.png")
@@ -181,6 +239,13 @@ def test_the_packaged_labeller_labels_any_size(tmp_path, picture, capsys):
     assert cli.main(arguments) == 0
     assert read_mask(tmp_path / "masks" / "c.png").shape == (200, 33)
     assert read_mask(tmp_path / "masks" / "b.png").shape == (1, 1)
+
+
+def test_what_xdecoder_lacks_is_told_with_where_it_is(photos, tmp_path, capsys):
+    arguments = ["label", str(photos), "-o", str(tmp_path / "masks"), "labeler=xdecoder"]
+    assert cli.main(arguments) == cli.USAGE_ERROR
+    assert "labeler.checkpoint=FILE (X-Decoder's public xdecoder_focall" in capsys.readouterr().err
+    assert not (tmp_path / "masks").exists()
 
 
 def test_a_vocabulary_of_ones_own(photos, write, tmp_path, capsys):

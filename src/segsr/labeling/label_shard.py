@@ -62,6 +62,11 @@ class Settings:
             raise SegSRError(f"threads must be at least 1, got {self.threads}")
         if not 0 <= self.threshold <= 1:
             raise SegSRError(f"threshold must be from 0 to 1, as scores are, got {self.threshold}")
+        if self.confidence is not None and self.confidence.resolve() == self.output.resolve():
+            raise SegSRError(
+                f"masks and confidence have the same names, so {self.output} cannot hold both:"
+                " give each a folder"
+            )
 
     def batch_of(self, size: Size) -> int:
         """Return how many photographs of a size are labelled at once."""
@@ -122,7 +127,10 @@ class _Run:
         self.colours = palette(labeler.classes)
 
     def __call__(self, shard: Shard) -> Record:
-        self.record = Record(shard.digest, len(shard.items))
+        sure = self.settings.confidence
+        self.record = Record(
+            shard.digest, len(shard.items), confidence=sure and str(sure.resolve())
+        )
         self._label(self._batches(shard.items))
         return self.record
 

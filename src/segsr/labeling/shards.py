@@ -52,6 +52,7 @@ class Record:
         made: How many of its masks the run that wrote the record drew.
         pixels: How many pixels of its masks have each value.
         failed: Why a photograph has no mask, by its path.
+        confidence: Folder of its confidence images, if they were asked for.
     """
 
     digest: str
@@ -59,6 +60,7 @@ class Record:
     made: int = 0
     pixels: Counter[int] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
+    confidence: str | None = None
 
 
 def cut(items: Sequence[Item], size: int) -> list[Shard]:
@@ -96,13 +98,15 @@ def write_record(shard: Shard, output: Path, record: Record) -> None:
     write_text(_path(shard, output), json.dumps(vars(record), sort_keys=True) + "\n")
 
 
-def is_finished(shard: Shard, output: Path) -> bool:
-    """Whether every photograph of `shard` has its mask, by the shard's record.
+def is_finished(shard: Shard, output: Path, confidence: Path | None = None) -> bool:
+    """Whether every photograph of `shard` has its mask, and its confidence, by the shard's record.
 
     A shard with failures is not finished: its bad files may have been replaced since.
     """
     record = read_record(shard, output)
-    return record is not None and not record.failed
+    if record is None or record.failed:
+        return False
+    return confidence is None or record.confidence == str(confidence.resolve())
 
 
 def _path(shard: Shard, output: Path) -> Path:
