@@ -128,9 +128,9 @@ class _Run:
 
     def __call__(self, shard: Shard) -> Record:
         sure = self.settings.confidence
-        self.record = Record(
-            shard.digest, len(shard.items), confidence=sure and str(sure.resolve())
-        )
+        self.record = Record(shard.digest, len(shard.items))
+        if sure is not None:
+            self.record.confidence = str(sure.resolve())
         self._label(self._batches(shard.items))
         return self.record
 
