@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from segsr.classes import CLASSES
+from segsr.errors import SegSRError
 
 
 class ByBatch(nn.Module):
@@ -47,6 +48,23 @@ class ByBatch(nn.Module):
         for i in range(len(images)):
             scores[i, (10 * len(images) + i) % len(self.classes)] = 0.5
         return scores
+
+
+class Refusing(nn.Module):
+    """Cannot be had, or labels nothing.
+
+    Args:
+        at_once: Whether it cannot even be made.
+    """
+
+    def __init__(self, at_once: bool, classes: list[str] | tuple[str, ...] = CLASSES) -> None:
+        super().__init__()
+        if at_once:
+            raise SegSRError("no weights: fetch them")
+        self.classes = tuple(classes)
+
+    def scores(self, images: Tensor, size: tuple[int, int]) -> Tensor:
+        raise RuntimeError("no closing tag [/bold] in [1, 3]")
 
 
 class ByColour(nn.Module):

@@ -90,18 +90,6 @@ def test_a_second_run_does_nothing(photos, recipe, tmp_path, capsys):
     assert "0 masks drawn, 24 kept" in capsys.readouterr().err
 
 
-def test_confidence_may_be_asked_for_later(photos, recipe, tmp_path):
-    out, sure = tmp_path / "masks", tmp_path / "sure"
-    label(photos, out, recipe)
-    times = times_of(out)
-    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
-    assert set(masks_of(sure)) == set(times)
-    assert times_of(out) == times
-    written = times_of(sure)
-    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
-    assert times_of(sure) == written
-
-
 def test_killed_and_run_again_it_ends_with_the_same_bytes(photos, recipe, tmp_path):
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "masks"
     label(photos, undisturbed, recipe)
@@ -116,6 +104,17 @@ def test_killed_and_run_again_it_ends_with_the_same_bytes(photos, recipe, tmp_pa
     assert {name: times_of(out)[name] for name in before} == before
     theirs, ours = (json.loads((f / "summary.json").read_text()) for f in (undisturbed, out))
     assert ours == theirs
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_stops(number, photos, recipe, tmp_path):
+    out = tmp_path / "masks"
+    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe)]
+    status, output = stop([*command, "labeler.seconds=0.2"], number, out / "04.png")
+    assert status == cli.KILLED + number
+    assert "Traceback" not in output
+    assert 3 <= len(list(out.glob("*.png"))) < 24
+    assert not list(out.glob(".*"))
 
 
 def test_a_list_is_shared_out_among_jobs(photos, recipe, tmp_path, capsys):
@@ -155,6 +154,72 @@ def test_bad_photographs_are_reported_and_tried_again(photos, recipe, tmp_path, 
     assert {name: times_of(out)[name] for name in times} == times
 
 
+def test_confidence_may_be_asked_for_later(photos, recipe, tmp_path, capsys):
+    out, sure = tmp_path / "masks", tmp_path / "sure"
+    label(photos, out, recipe)
+    times = times_of(out)
+    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
+    assert set(masks_of(sure)) == set(times)
+    assert times_of(out) == times
+    before = times_of(sure)
+    assert label(photos, out, recipe, "--confidence", str(sure)) == 0
+    assert times_of(sure) == before
+    assert label(photos, out, recipe, "--confidence", str(out)) == cli.USAGE_ERROR
+    assert "cannot hold both: give each a folder" in capsys.readouterr().err
+
+
+def test_nothing_is_written_among_the_photographs(recipe, tmp_path, picture, capsys):
+    photo = tmp_path / "photos" / "a" / "b.jpg"
+    picture(photo, 20, 12)
+    listed = tmp_path / "photos" / "list.txt"
+    listed.write_text("a/b.jpg")
+    before = photo.read_bytes()
+    for source, folder in ((photo.parent, photo.parent), (photo, photo.parent), (listed, "photos")):
+        assert label(source, tmp_path / folder, recipe) == cli.USAGE_ERROR
+        assert "holds the photographs" in capsys.readouterr().err
+    elsewhere = tmp_path / "masks"
+    for option in ("--confidence", "--preview"):
+        wrong = photo if option == "--preview" else photo.parent
+        assert label(photo.parent, elsewhere, recipe, option, str(wrong)) == cli.USAGE_ERROR
+    assert label(photo.parent, elsewhere, recipe, "--preview", "sheet.gif") == cli.USAGE_ERROR
+    assert not list(tmp_path.rglob("*.png"))
+    assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["batch_size=three", "threads=1.5", "shard_size=null", "part.index=x", "threshold=high"],
+)
+def test_what_is_no_number_is_told_in_a_sentence(change, photos, recipe, tmp_path, capsys):
+    assert label(photos, tmp_path / "masks", recipe, change) == cli.USAGE_ERROR
+    assert f"{change.split('=')[0]} must be a " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        ("[sky, no]", "must be a list of words"),
+        ("sky", "must be a list of words"),
+        ("[sky, sky]", "sky more than once"),
+        ("[]", "1 to 255 names"),
+        (str([f"n{i}" for i in range(256)]), "1 to 255 names"),
+    ],
+)
+def test_a_vocabulary_that_masks_cannot_hold(names, rule, photos, write, tmp_path, capsys):
+    write("vocabulary/mine.yaml", f"names: {names}\nsynonyms: {{}}\n")
+    mine = BY_BATCH.replace("  - _self_", "  - override vocabulary: mine\n  - _self_")
+    assert label(photos, tmp_path / "masks", write("mine.yaml", mine)) == cli.USAGE_ERROR
+    assert rule in capsys.readouterr().err
+
+
+def test_names_and_reasons_are_printed_as_they_are(photos, write, tmp_path, capsys):
+    recipe = write("refusing.yaml", BY_BATCH.replace("ByBatch", "Refusing\n  at_once: false"))
+    (photos / "00.png").rename(photos / "[bold]00.png")
+    assert label(photos, tmp_path / "masks", recipe) == 1
+    err = capsys.readouterr().err
+    assert "[bold]00.png: no closing tag [/bold] in [1, 3]" in err
+
+
 def test_masks_of_another_labeller_are_left_alone(photos, recipe, tmp_path, capsys):
     out = tmp_path / "masks"
     label(photos, out, recipe)
@@ -167,26 +232,6 @@ def test_masks_of_another_labeller_are_left_alone(photos, recipe, tmp_path, caps
     assert "holds masks of no label.yaml" in capsys.readouterr().err
 
 
-def test_masks_do_not_mix_with_photographs_or_confidence(photos, recipe, tmp_path, capsys):
-    before = masks_of(photos)
-    assert label(photos, photos, recipe) == cli.USAGE_ERROR
-    assert "holds photographs: name a folder" in capsys.readouterr().err
-    (tmp_path / "list.txt").write_text("photos/01.png\n")
-    assert label(tmp_path / "list.txt", photos, recipe) == cli.USAGE_ERROR
-    assert label(photos, tmp_path / "m", recipe, "--confidence", str(photos)) == cli.USAGE_ERROR
-    out = str(tmp_path / "masks")
-    assert label(photos, tmp_path / "masks", recipe, "--confidence", out) == cli.USAGE_ERROR
-    assert "name another folder for the confidence" in capsys.readouterr().err
-    assert masks_of(photos) == before
-    assert not (photos / "label.yaml").exists()
-
-
-def test_a_labeller_that_needs_a_checkpoint_says_which(photos, tmp_path, capsys):
-    arguments = ["label", str(photos), "-o", str(tmp_path / "masks"), "labeler=xdecoder"]
-    assert cli.main(arguments) == cli.USAGE_ERROR
-    assert "give labeler.checkpoint=FILE (X-Decoder's public" in capsys.readouterr().err
-
-
 def test_the_packaged_labeller_labels_any_size(tmp_path, picture, capsys):
     for name, size in {"a": (96, 64), "b": (1, 1), "c": (33, 200)}.items():
         picture(tmp_path / "photos" / f"{name}.png", *size)
@@ -194,6 +239,13 @@ def test_the_packaged_labeller_labels_any_size(tmp_path, picture, capsys):
     assert cli.main(arguments) == 0
     assert read_mask(tmp_path / "masks" / "c.png").shape == (200, 33)
     assert read_mask(tmp_path / "masks" / "b.png").shape == (1, 1)
+
+
+def test_what_xdecoder_lacks_is_told_with_where_it_is(photos, tmp_path, capsys):
+    arguments = ["label", str(photos), "-o", str(tmp_path / "masks"), "labeler=xdecoder"]
+    assert cli.main(arguments) == cli.USAGE_ERROR
+    assert "labeler.checkpoint=FILE (X-Decoder's public xdecoder_focall" in capsys.readouterr().err
+    assert not (tmp_path / "masks").exists()
 
 
 def test_a_vocabulary_of_ones_own(photos, write, tmp_path, capsys):
@@ -321,3 +373,26 @@ def test_a_shard_that_kills_its_ray_worker_is_given_up(photos, recipe, tmp_path)
     assert done.returncode == 1, done.stderr
     assert "its worker died 5 times over the shard" in done.stderr
     assert len(masks_of(tmp_path / "ray")) < 24
+
+
+@pytest.mark.slow
+def test_a_labeller_that_no_ray_worker_can_make_is_told_in_a_sentence(photos, write, tmp_path):
+    pytest.importorskip("ray")
+    recipe = write("refusing.yaml", BY_BATCH.replace("ByBatch", "Refusing\n  at_once: true"))
+    command = [*SEGSR, "label", str(photos), "-o", str(tmp_path / "masks"), "-c", str(recipe)]
+    done = subprocess.run(
+        [*command, "executor=ray"], env=environment(), capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == cli.USAGE_ERROR
+    assert "segsr: no weights: fetch them" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_sigterm_stops_ray(photos, recipe, tmp_path):
+    pytest.importorskip("ray")
+    out = tmp_path / "masks"
+    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe), "executor=ray"]
+    status, output = stop([*command, "labeler.seconds=0.5"], signal.SIGTERM, out / "04.png")
+    assert status == cli.KILLED + signal.SIGTERM, output
+    assert "Traceback" not in output

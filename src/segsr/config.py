@@ -36,11 +36,11 @@ RUN_DEFAULTS = {"seed": 0, "run_dir": None, "ckpt_path": None, "matmul_precision
 _OPEN_VALUES = {
     "base_model": "FOLDER (Stable Diffusion 2.1 base in diffusers layout, with vae/ and unet/), "
     "FILE (its original .safetensors or .ckpt) or a hub id that carries it",
+    "labeler.checkpoint": "FILE (X-Decoder's public xdecoder_focall_last.pt or "
+    "xdecoder_focalt_last.pt, from huggingface.co/xdecoder/X-Decoder)",
     "root": "FOLDER (of the test sets; conf/test_sets/ says of each how to lay it out)",
     "data.root": "FOLDER (your photographs; conf/data/ says of each data set where to get it and "
     "how to lay it out)",
-    "labeler.checkpoint": "FILE (X-Decoder's public xdecoder_focall_last.pt or "
-    "xdecoder_focalt_last.pt, of xdecoder/X-Decoder on the hub)",
     "weights": "FOLDER (the model folder that the stages before wrote: segsr fit -c "
     "conf/srdm.yaml, conf/prior.yaml and conf/segdm.yaml, each with output=FOLDER)",
 }

@@ -1,4 +1,4 @@
-from segsr.files.find import find_images
+from segsr.files.find import find_images, read_list
 
 
 def test_images_are_found_by_suffix_in_any_case_and_sorted(tmp_path, picture):
@@ -18,3 +18,9 @@ def test_a_split_lists_stems_or_names_in_its_own_order(tmp_path, picture):
     split.write_text("photo.3\n\n# not this one: photo.1\nphoto.0.png\n", encoding="utf-8")
     found = find_images(tmp_path, split)
     assert [path.name for path in found] == ["photo.3.png", "photo.0.png"]
+
+
+def test_a_list_that_windows_wrote_is_read(tmp_path):
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(b"\xef\xbb\xbfa.jpg\r\nb c.jpg \r\n\r\n# d\r\n")
+    assert read_list(listed) == ["a.jpg", "b c.jpg"]

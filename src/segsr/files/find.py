@@ -51,7 +51,7 @@ def read_list(path: Path) -> list[str]:
         SegSRError: The file cannot be read or has no entry.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise SegSRError(f"list {path} cannot be read ({error}): give a text file") from error
     entries = [line for line in lines if line and not line.startswith("#")]

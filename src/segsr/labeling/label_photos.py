@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -138,9 +139,10 @@ def label_photos(
         part: Which shards are this job's: each `count`-th from `index` on.
 
     Raises:
-        SegSRError: If the folder holds masks of another labeller or cannot be written, or the
-            executor fails.
+        SegSRError: If the folder holds the photographs or masks of another labeller or cannot be
+            written, or the executor fails.
     """
+    _keep_apart(photos.items, settings)
     _claim(settings.output, recipe)
     shards = cut(photos.items, shard_size)
     todo = [
@@ -161,7 +163,8 @@ def label_photos(
         bar = progress.add_task("labelling", total=sum(len(shard.items) for shard in own))
 
         def tell(photo: Path, reason: str) -> None:
-            console.print(f"[red]failed[/red] {photo}: {reason}", soft_wrap=True, highlight=False)
+            text = escape(f"{photo}: {reason}")
+            console.print(f"[red]failed[/red] {text}", soft_wrap=True, highlight=False)
 
         def on_photo(item: Item, outcome: str) -> None:
             progress.advance(bar)
@@ -176,6 +179,19 @@ def label_photos(
     if is_rank_zero():
         _report(summary, settings.output, classes)
     return summary
+
+
+def _keep_apart(items: Sequence[Item], settings: Settings) -> None:
+    """Make sure that no file is written beside the photographs, where the next call finds it."""
+    if not items:
+        return
+    photo, depth = items[0].photo, items[0].mask.count("/")
+    root = photo.parents[depth].resolve()
+    for folder in (settings.output, settings.confidence):
+        if folder is not None and folder.resolve() == root:
+            raise SegSRError(
+                f"{folder} holds the photographs, whose names the masks share: name another folder"
+            )
 
 
 def _claim(output: Path, recipe: str) -> None:

@@ -62,8 +62,8 @@ class Settings:
             raise SegSRError(f"threads must be at least 1, got {self.threads}")
         if self.confidence_folder == str(self.output.resolve()):
             raise SegSRError(
-                f"masks and confidence would have the same files in {self.output}: name another"
-                " folder for the confidence"
+                f"masks and confidence have the same names, so {self.output} cannot hold both:"
+                " give each a folder"
             )
         if not 0 <= self.threshold <= 1:
             raise SegSRError(f"threshold must be from 0 to 1, as scores are, got {self.threshold}")

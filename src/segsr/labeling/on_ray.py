@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,8 @@ TRIES = 5
 class OnRay:
     """Labels with a pool of Ray actors, which read, label and write a shard at a time.
 
-    An actor or a machine that dies is replaced and its shard begun again, where the masks that are
-    there already are kept. The photographs and the folder of masks must have the same paths on all
+    An actor or a machine that dies is replaced and its shard begun again (Ray Data's own way), where
+    the masks that are there already are kept. The photographs and the folder of masks must have the same paths on all
     machines.
 
     Args:
@@ -63,7 +65,8 @@ class OnRay:
             on_photo: Is told of the photographs of a shard when it is done.
 
         Raises:
-            SegSRError: If Ray is not installed, there is no such cluster, or it failed.
+            SegSRError: If Ray is not installed, there is no such cluster, or it failed; if an
+                actor cannot make the labeller or write.
         """
         if not shards:
             return
@@ -90,10 +93,10 @@ class OnRay:
                 compute=ray.data.ActorPoolStrategy(size=self.workers),
                 num_cpus=self.cpus,
                 num_gpus=self.gpus,
-                max_restarts=-1,
-                max_task_retries=-1,  # the loss of a machine is noticed after many of them
             )
             for row in rows.iter_rows():
+                if row["problem"]:
+                    raise SegSRError(row["problem"])
                 for item, outcome in zip(shards[row["place"]].items, row["outcomes"], strict=True):
                     on_photo(item, outcome)
         except ray.exceptions.RayError as error:
@@ -114,6 +117,7 @@ class OnRay:
         options: dict[str, Any] = {"logging_level": "warning", "log_to_driver": False}
         if self.address is None:
             options |= {"num_cpus": self.workers * self.cpus, "include_dashboard": False}
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(self.address, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
@@ -121,6 +125,8 @@ class OnRay:
                 f"no Ray cluster at {self.address} ({first_line(error)}): start one with"
                 " `ray start --head`, or leave the address out"
             ) from error
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own would end in an abort
 
 
 class _Worker:
@@ -135,11 +141,18 @@ class _Worker:
     ) -> None:
         torch.set_num_threads(cpus)
         self.device = "cuda" if gpus else "cpu"
-        labeler: Any = make_labeler()
-        self.labeler = labeler.to(self.device)
         self.settings = settings
+        self.problem = ""
+        try:
+            labeler: Any = make_labeler()
+        except SegSRError as error:  # told by a row: Ray would begin again, then tell a traceback
+            self.problem = str(error)
+        else:
+            self.labeler = labeler.to(self.device)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.problem:
+            return {"place": row["place"], "outcomes": [], "problem": self.problem}
         items = zip(row["photos"], row["masks"], strict=True)
         shard = Shard(row["index"], tuple(Item(Path(photo), mask) for photo, mask in items))
         outcomes: dict[str, str] = {}
@@ -148,19 +161,23 @@ class _Worker:
             outcomes[item.mask] = outcome
 
         tries = _tries(shard, self.settings)
-        if _count_up(tries) > TRIES:
-            reason = f"its worker died {TRIES} times over the shard {shard.index}: perhaps one of"
-            reason += " its photographs is too large for the memory, label it without Ray"
-            outcomes = {item.mask: reason for item in shard.items}
-            record = Record(shard.digest, len(shard.items))
-            record.failed = {str(item.photo): reason for item in shard.items}
-        else:
-            record = label_shard(
-                self.labeler, shard, self.settings, device=self.device, on_photo=remember
-            )
-        write_record(shard, self.settings.output, record)
-        tries.unlink()
-        return {"place": row["place"], "outcomes": [outcomes[item.mask] for item in shard.items]}
+        try:
+            if _count_up(tries) > TRIES:
+                reason = f"its worker died {TRIES} times over the shard {shard.index}: perhaps one"
+                reason += " of its photographs is too large for the memory, label it without Ray"
+                outcomes = {item.mask: reason for item in shard.items}
+                record = Record(shard.digest, len(shard.items))
+                record.failed = {str(item.photo): reason for item in shard.items}
+            else:
+                record = label_shard(
+                    self.labeler, shard, self.settings, device=self.device, on_photo=remember
+                )
+            write_record(shard, self.settings.output, record)
+            tries.unlink()
+        except SegSRError as error:
+            return {"place": row["place"], "outcomes": [], "problem": str(error)}
+        told = [outcomes[item.mask] for item in shard.items]
+        return {"place": row["place"], "outcomes": told, "problem": ""}
 
 
 def _row(place: int, shard: Shard) -> dict[str, Any]:

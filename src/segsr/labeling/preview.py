@@ -48,8 +48,7 @@ def write_preview(
     Raises:
         SegSRError: If the suffix is another, no mask can be shown or the file cannot be written.
     """
-    if path.suffix.lower() not in _FORMATS:
-        raise SegSRError(f"{path}: a preview is a picture, so its name must end in .png or .jpg")
+    check_name(path)
     colours = palette(classes)
     cells: list[Image.Image] = []
     shares = np.zeros(256)
@@ -67,6 +66,16 @@ def write_preview(
     buffer = io.BytesIO()
     _sheet(cells, shares / len(cells), classes, colours).save(buffer, _FORMATS[path.suffix.lower()])
     write_atomic(path, buffer.getvalue())
+
+
+def check_name(path: Path) -> None:
+    """Refuse a preview's name that is no picture's.
+
+    Raises:
+        SegSRError: If the suffix is another than `.png` or `.jpg`.
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise SegSRError(f"{path}: a preview is a picture, so its name must end in .png or .jpg")
 
 
 def overlay(

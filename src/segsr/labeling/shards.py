@@ -99,9 +99,7 @@ def write_record(shard: Shard, output: Path, record: Record) -> None:
 
 
 def is_finished(shard: Shard, output: Path, confidence: str | None = None) -> bool:
-    """Whether every photograph of `shard` has its mask, by the shard's record.
-
-    And its confidence in the folder `confidence`, if one is given.
+    """Whether every photograph of `shard` has its mask, and its confidence, by the shard's record.
 
     A shard with failures is not finished: its bad files may have been replaced since.
     """
