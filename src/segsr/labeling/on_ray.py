@@ -28,9 +28,9 @@ TRIES = 5
 class OnRay:
     """Labels with a pool of Ray actors, which read, label and write a shard at a time.
 
-    An actor or a machine that dies is replaced and its shard begun again (Ray Data's own way), where
-    the masks that are there already are kept. The photographs and the folder of masks must have the same paths on all
-    machines.
+    An actor or a machine that dies is replaced, as Ray Data does, and its shard begun again, where
+    the masks that are there already are kept. The photographs and the folder of masks must have
+    the same paths on all machines.
 
     Args:
         workers: Actors.
