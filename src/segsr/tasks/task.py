@@ -103,6 +103,26 @@ class Task(LightningModule):
         """Keep DDP from sending around what every rank has read from the same files."""
         self._ddp_params_and_buffers_to_ignore = frozen_names(self)
 
+    def on_train_start(self) -> None:
+        """Check that the networks have the classes of the masks.
+
+        Raises:
+            SegSRError: If the masks may hold more.
+        """
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if getattr(data, "with_masks", False):
+            self._check_classes(data.num_classes)
+
+    def _check_classes(self, needed: int) -> None:
+        for name, network in self.named_modules():
+            known = getattr(getattr(network, "config", None), "num_classes", needed)
+            if known < needed:
+                raise SegSRError(
+                    f"the masks have {needed} classes (data.num_classes, which follows the"
+                    f" vocabulary), but {name} was built for {known}: give the vocabulary that it"
+                    " was trained with, or train it anew"
+                )
+
     def configure_model(self) -> None:
         """Shard the trained weights, if the trainer's strategy does that."""
         if self.device_mesh is not None:
