@@ -78,7 +78,7 @@ def test_the_layout_and_the_manifest(photos, undisturbed):
     assert torch.equal((lq[0] * 255).round().byte(), read_image(undisturbed / "lq" / names[0]))
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", SLOW_WITH_TWO)
 def test_a_second_folder_has_the_same_bytes(photos, undisturbed, tmp_path, workers):
     assert main(["degrade", str(photos), "-o", str(tmp_path / "again"), "--workers", workers]) == 0
     assert contents(tmp_path / "again") == contents(undisturbed)
