@@ -6,10 +6,11 @@
 
 PHOTOS is a folder; its photographs of the most frequent size are taken, repeated until there are
 enough. `throughput` labels them in turn by `label` on tensors in memory, in batches of the same
-size, and from files to files, in one process on all cores; the ratio is of the medians. `memory`
-watches the resident size while one process labels from files to files. `processes` runs the
-command with one process of one thread and with two; a rate is that of the masks' own times, so that
-starting costs neither.
+size, and from files to files, in one process on all cores; the ratios of medians are to `label`
+in memory and to what the time within the network's own forward (the labeller's `net`) allows.
+`memory` watches the resident size while one process labels from files to files. `processes` runs
+the command with one process of one thread and with two; a rate is that of the masks' own times, so
+that starting costs neither. `--change labeler.model=FOLDER` changes the recipe.
 """
 
 import argparse
@@ -54,39 +55,61 @@ def lay_out(photos: Path, folder: Path, count: int) -> None:
         (folder / f"{i:05d}{path.suffix}").symlink_to(path.resolve())
 
 
-def make_labeler(name: str) -> torch.nn.Module:
+def make_labeler(arguments: argparse.Namespace) -> torch.nn.Module:
     """Return the labeller of a packaged configuration."""
-    labeler: torch.nn.Module = build(load_config(Path("label"), [f"labeler={name}"]).labeler)
+    overrides = [f"labeler={arguments.labeler}", *arguments.change]
+    labeler: torch.nn.Module = build(load_config(Path("label"), overrides).labeler)
     return labeler
+
+
+class Stopwatch:
+    """Adds up the seconds within a module's forward."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.seconds = 0.0
+        module.register_forward_pre_hook(self.start)
+        module.register_forward_hook(self.stop)
+
+    def start(self, *_: object) -> None:
+        """Begin."""
+        self.began = time.perf_counter()
+
+    def stop(self, *_: object) -> None:
+        """End."""
+        self.seconds += time.perf_counter() - self.began
 
 
 def throughput(folder: Path, arguments: argparse.Namespace) -> None:
     """Print photographs a second of the bare network and of files to files."""
-    labeler = make_labeler(arguments.labeler)
+    labeler = make_labeler(arguments)
     items = find_items(folder / "photos").items
     some = [read_image(item.photo) for item in items[: 4 * BATCH]]
     batches = [torch.stack(some[i : i + BATCH]) for i in range(0, len(some), BATCH)]
-    times: dict[str, list[float]] = {"bare": [], "files": []}
+    rates: dict[str, list[float]] = {"network": [], "memory": [], "files": []}
+    watch = Stopwatch(labeler.net)
     for turn in range(arguments.rounds + 1):  # the first warms up
+        watch.seconds = 0.0
         start = time.perf_counter()
         for batch in islice(cycle(batches), len(items) // BATCH):
             label(labeler, batch.float() / 255).masks.to(torch.uint8)
-        times["bare"].append(len(items) // BATCH * BATCH / (time.perf_counter() - start))
+        rates["memory"].append(len(items) // BATCH * BATCH / (time.perf_counter() - start))
+        rates["network"].append(len(items) // BATCH * BATCH / watch.seconds)
         start = time.perf_counter()
         settings = Settings(folder / f"masks{turn}", batch_size=BATCH)
         record = label_shard(labeler, Shard(0, tuple(items)), settings)
         assert record.made == len(items), record.failed
-        times["files"].append(len(items) / (time.perf_counter() - start))
-    bare, files = (statistics.median(times[kind][1:]) for kind in ("bare", "files"))
+        rates["files"].append(len(items) / (time.perf_counter() - start))
+    medians = {kind: statistics.median(some[1:]) for kind, some in rates.items()}
     print(f"{arguments.labeler}, batches of {BATCH}, {torch.get_num_threads()} threads")
-    for kind, rates in times.items():
-        print(f"{kind:<6}", *(f"{rate:6.2f}" for rate in rates[1:]), "photographs/s")
-    print(f"ratio  {files / bare:.3f}")
+    for kind, some in rates.items():
+        print(f"{kind:<8}", *(f"{rate:6.2f}" for rate in some[1:]), "photographs/s")
+    for kind in ("memory", "network"):
+        print(f"files / {kind:<8} {medians['files'] / medians[kind]:.3f}")
 
 
 def memory(folder: Path, arguments: argparse.Namespace) -> None:
     """Print the resident size as photographs go by."""
-    labeler = make_labeler(arguments.labeler)
+    labeler = make_labeler(arguments)
     items = find_items(folder / "photos").items
     seen: list[float] = []
     label_shard(
@@ -131,6 +154,7 @@ def main() -> None:
     parser.add_argument("--labeler", default="compact")
     parser.add_argument("--photos", type=int)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--change", nargs="*", default=[], metavar="key=value")
     arguments = parser.parse_args()
     count = arguments.photos or {"memory": 2000}.get(arguments.measure, 160)
     with tempfile.TemporaryDirectory() as temporary:
