@@ -61,6 +61,21 @@ def test_a_coarse_grid_is_interpolated(monkeypatch, grid):
     assert (labels.masks == best.indices).float().mean() > 0.999
 
 
+def test_classes_that_cannot_win_are_left_out_and_no_others():
+    torch.manual_seed(0)
+    for _ in range(20):  # some classes are weak everywhere, one is second best everywhere
+        scores = torch.rand(1, 12, 6, 5) ** 3 * torch.rand(12).view(-1, 1, 1)
+        scores[:, 3] = 0.9 * scores.amax(dim=1)
+        labeler = Fixed(scores)
+        labeler.scores = lambda images, size, scores=scores: scores
+        best = F.interpolate(scores, (60, 45), mode="bilinear").max(dim=1)
+        labels = label(labeler, torch.zeros(1, 3, 60, 45))
+        assert torch.allclose(labels.confidence, best.values, atol=1e-6)
+        assert (labels.masks == best.indices).float().mean() > 0.999
+    kept = base._possible(torch.tensor([[[0.8, 0.4]], [[0.2, 0.5]], [[0.11, 0.0]], [[0.13, 0.1]]]))
+    assert kept.tolist() == [0, 1, 3]
+
+
 def test_a_labeller_is_asked_for_what_is_of_use():
     labeler = Fixed(torch.rand(1, 3, 4, 4))
     label(labeler, torch.zeros(1, 3, 1024, 2048))

@@ -79,13 +79,25 @@ def label(
     finest = (max(1, round(shrink * height)), max(1, round(shrink * width)))
     scores = labeler.scores(images, finest)
     rows = max(1, PIECE // width)
-    pieces = [
-        [piece.max(dim=0) for piece in _enlarged(each, (height, width), rows)] for each in scores
-    ]
-    confidence = torch.stack([torch.cat([best.values for best in each]) for each in pieces])
-    masks = torch.stack([torch.cat([best.indices for best in each]) for each in pieces])
+    confidences, masks = [], []
+    for each in scores:
+        kept = _possible(each)
+        best = [piece.max(dim=0) for piece in _enlarged(each[kept], (height, width), rows)]
+        confidences.append(torch.cat([piece.values for piece in best]))
+        masks.append(kept[torch.cat([piece.indices for piece in best])])
+    confidence, mask = torch.stack(confidences), torch.stack(masks)
     unsure = (confidence < threshold) | (confidence <= 0)
-    return Labels(masks.masked_fill(unsure, IGNORE_INDEX), confidence)
+    return Labels(mask.masked_fill(unsure, IGNORE_INDEX), confidence)
+
+
+def _possible(scores: Float[Tensor, "c h w"]) -> Int[Tensor, " kept"]:
+    """The classes that may be best somewhere between the points of the grid, in order.
+
+    Of the four points around a place one has a weight of a quarter or more, so the best score there
+    is a quarter of that point's best or more: a class that reaches this nowhere is nowhere best.
+    """
+    least = scores.amax(dim=0).min()
+    return (scores.amax(dim=(1, 2)) >= least / 4).nonzero()[:, 0]
 
 
 def _enlarged(
