@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from segsr.benchmark.inputs import Read, read_item, set_digests
 from segsr.benchmark.measure import measure
@@ -21,6 +19,7 @@ from segsr.benchmark.records import Record, as_line, read_records, stamp
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_text
 from segsr.metrics.image_metric import ImageMetric
+from segsr.progress import file_progress, tell
 from segsr.vocabularies import IDENTITY
 
 RECORDS = "records.jsonl"
@@ -79,7 +78,6 @@ def evaluate_folders(
     """
     pairing = pair_files(folders)
     problems = [*pairing.missing, *pairing.extra]
-    console = Console(stderr=True)
     path = output / RECORDS
     write_text(path, "".join(map(as_line, read_records(path).values())))
     records: dict[str, Record] = {}
@@ -90,24 +88,18 @@ def evaluate_folders(
         records[item.name] = record
         if any(name not in record.metrics for name in metrics):
             todo.append((item, record))
-    for problem in problems:
-        console.print(f"[yellow]note[/yellow] {problem}", soft_wrap=True, highlight=False)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     with (
-        Progress(*columns, console=console) as progress,
+        file_progress() as progress,
         path.open("a", encoding="utf-8") as journal,
     ):
+        for problem in problems:
+            tell(progress, "note", problem)
         bar = progress.add_task(title, total=len(pairing.items))
         progress.advance(bar, len(pairing.items) - len(todo))
 
         def complain(problem: str) -> None:
             problems.append(problem)
-            console.print(f"[red]failed[/red] {problem}", soft_wrap=True, highlight=False)
+            tell(progress, "failed", problem)
 
         reading = partial(read_item, label_map=label_map)
         ahead = _read_ahead([item for item, _ in todo], reading, _READ_AHEAD * batch_size)

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from segsr.benchmark.cost import device_name, measured
@@ -23,6 +21,7 @@ from segsr.files.atomic import write_text
 from segsr.files.mask import write_mask
 from segsr.files.photo import read_photo, write_photo
 from segsr.metrics.image_metric import ImageMetric
+from segsr.progress import file_progress, tell
 
 COSTS = "costs.json"
 Costs = dict[str, dict[str, Any]]
@@ -120,14 +119,7 @@ def _restore_all(method: Method, folders: Mapping[str, Path], output: Path) -> l
     costs = _read_costs(output)
     todo = [item for item in items if not (output / "restored" / f"{item.name}.png").exists()]
     problems: list[str] = []
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    with file_progress() as progress:
         bar = progress.add_task(f"{output.parent.name}: {method.label}", total=len(items))
         progress.advance(bar, len(items) - len(todo))
         for i, item in enumerate(todo):
@@ -141,7 +133,7 @@ def _restore_all(method: Method, folders: Mapping[str, Path], output: Path) -> l
             except Exception as error:  # one photograph must not cost the others
                 reason = " ".join(str(error).split()) or type(error).__name__
                 problems.append(f"{method.label} failed on {item.files['lq']}: {reason}")
-                console.print(f"[red]failed[/red] {problems[-1]}", soft_wrap=True, highlight=False)
+                tell(progress, "failed", problems[-1])
             progress.advance(bar)
     return problems
 

@@ -24,20 +24,12 @@ from typing import Any
 
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch import Tensor
 
 from segsr.data.pair_maker import PairMaker
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
+from segsr.progress import file_progress, tell
 
 FOLDERS = ("hq", "lq", "lq_bicubic")
 MANIFEST = "manifest.jsonl"
@@ -78,23 +70,15 @@ def degrade_folder(
     _claim(output, recipe)
     records = {record["photo"]: record for record in _read_records(output)}
     summary = Summary()
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     with (
-        Progress(*columns, console=console) as progress,
+        file_progress() as progress,
         (output / JOURNAL).open("a", encoding="utf-8") as journal,
     ):
         bar = progress.add_task("degrading", total=len(photos))
 
         def fail(photo: Path, reason: str) -> None:
             summary.errors[photo] = reason
-            console.print(f"[red]failed[/red] {photo}: {reason}", soft_wrap=True, highlight=False)
+            tell(progress, "failed", f"{photo}: {reason}")
             progress.advance(bar)
 
         todo = []

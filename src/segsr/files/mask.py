@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Int, UInt8
 from PIL import Image
 from torch import Tensor
@@ -16,25 +15,17 @@ from segsr.batch import IGNORE_INDEX
 from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
+from segsr.files.pixels import read_labels
 from segsr.palette import colours_of
 
 
-def read_mask(path: Path) -> Tensor:
+def read_mask(path: Path) -> Int[Tensor, "h w"]:
     """Return the class indices of an indexed or grey PNG, int64 (H, W).
 
     Raises:
         SegSRError: If the file cannot be read or holds colours instead of class indices.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L"):
-                raise SegSRError(
-                    f"{path} has mode {image.mode}, but a mask holds class indices: save it as"
-                    " indexed or 8-bit grey PNG."
-                )
-            return torch.from_numpy(np.asarray(image).astype(np.int64))
-    except OSError as error:
-        raise SegSRError(f"the mask {path} cannot be read ({error}).") from error
+    return read_labels(path).long()
 
 
 def write_mask(

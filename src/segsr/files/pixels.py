@@ -45,8 +45,8 @@ def read_labels(path: Path) -> UInt8[Tensor, "h w"]:
     image = _open(path)
     if image.mode not in ("1", "L", "P", *_SIXTEEN_BIT):
         raise SegSRError(
-            f"mask {path} is a {image.mode} image, labels must be grey or indexed: "
-            "convert its colours to class numbers"
+            f"mask {path} is a {image.mode} image, labels must be grey or indexed, for a"
+            " mask holds class indices: convert its colours to them"
         )
     labels = np.asarray(image).astype(np.int64)
     labels[(labels < 0) | (labels > 255)] = IGNORE_INDEX

@@ -8,19 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 from segsr.errors import SegSRError
 from segsr.files.mask import read_mask, write_mask
 from segsr.files.photo import find_photos, read_photo, write_photo
+from segsr.progress import file_progress, tell
 from segsr.seeding import generator
 from segsr.tasks.joint import JointSegSR
 from segsr.tasks.restoration import restore
@@ -92,15 +85,7 @@ def upscale_files(
     steps = steps or network.srdm.steps
     summary = Summary()
     written: set[Path] = set()
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
+    with file_progress() as progress:
         bar = progress.add_task("restoring", total=steps * len(photos))
         for i, photo in enumerate(photos):
             result = output / f"{photo.stem}.png"
@@ -126,7 +111,7 @@ def upscale_files(
                     summary.errors[photo] = _reason(error)
             written.add(result)
             if photo in summary.errors:
-                console.print(f"[red]failed[/red] {photo}: {summary.errors[photo]}", soft_wrap=True)
+                tell(progress, "failed", f"{photo}: {summary.errors[photo]}")
         progress.update(bar, completed=steps * len(photos), description="done")
     print(
         f"{len(summary.restored)} restored, {len(summary.skipped)} skipped (exist already),"

@@ -18,15 +18,6 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from segsr.batch import IGNORE_INDEX
@@ -36,6 +27,7 @@ from segsr.labeling.base import Labeler
 from segsr.labeling.label_shard import KEPT, MADE, OnPhoto, Settings
 from segsr.labeling.photos import Item, Items
 from segsr.labeling.shards import Shard, cut, is_finished, read_record
+from segsr.progress import file_progress, tell
 from segsr.run_folder import is_rank_zero
 
 RECIPE = "label.yaml"
@@ -151,29 +143,17 @@ def label_photos(
         if not is_finished(shard, settings.output, settings.confidence_folder)
     ]
     own = executor.share(todo)
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not is_rank_zero()) as progress:
+    with file_progress(visible=is_rank_zero()) as progress:
         bar = progress.add_task("labelling", total=sum(len(shard.items) for shard in own))
-
-        def tell(photo: Path, reason: str) -> None:
-            text = escape(f"{photo}: {reason}")
-            console.print(f"[red]failed[/red] {text}", soft_wrap=True, highlight=False)
 
         def on_photo(item: Item, outcome: str) -> None:
             progress.advance(bar)
             if outcome not in (MADE, KEPT):
-                tell(item.photo, outcome)
+                tell(progress, "failed", f"{item.photo}: {outcome}")
 
         if is_rank_zero():
             for photo, reason in photos.failed.items():
-                tell(photo, reason)
+                tell(progress, "failed", f"{photo}: {reason}")
         executor(make_labeler, todo, settings, on_photo)
     summary = _sum_up(photos, shards, todo, settings.output)
     if is_rank_zero():
