@@ -13,6 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from segsr.cli_arguments import (
+    add_benchmark,
+    add_degrade,
+    add_evaluate,
+    add_fit,
+    add_import,
+    add_label,
+    add_recipe,
+    add_upscale,
+)
 from segsr.errors import Interrupted, SegSRError
 
 if TYPE_CHECKING:
@@ -242,143 +252,16 @@ def _with_recipe(act: Callable[[DictConfig], None]) -> Callable[[argparse.Namesp
     return verb
 
 
-def _fit_arguments(parser: argparse.ArgumentParser) -> None:
-    _recipe_arguments(parser)
-    parser.add_argument(
-        "--plan",
-        action="store_true",
-        help="print the memory each device would need, without loading any weights, and stop",
-    )
-
-
-def _recipe_arguments(parser: argparse.ArgumentParser) -> None:
-    _config_arguments(
-        parser,
-        example="conf/joint.yaml",
-        default="conf/compact.yaml",
-        overrides="trainer.max_steps=20, data=camvid, +new.key=1, ~key; resume with "
-        "run_dir=FOLDER ckpt_path=last",
-    )
-
-
-def _config_arguments(
-    parser: argparse.ArgumentParser, *, example: str, default: str, overrides: str
-) -> None:
-    parser.add_argument(
-        "-c",
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help=f"recipe: a YAML file anywhere, or a packaged one such as {example} "
-        f"(default: {default})",
-    )
-    parser.add_argument(
-        "--print-config", action="store_true", help="print the resolved recipe and stop"
-    )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help=f"change the recipe, in hydra's grammar: {overrides}",
-    )
-
-
-def _upscale_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("inputs", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="what to restore")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results")
-    add("--model", default="compact", help="compact, a checkpoint folder or a hub id")
-    add("--steps", type=_positive, metavar="N", help="sampling steps (default: the model's own)")
-    add("--seed", type=int, default=0, metavar="N", help="the same seed draws the same details")
-    add("--guidance", type=float, default=1.0, metavar="W", help="semantic guidance scale")
-    add(
-        "--fidelity", type=_share, metavar="W", help="of a controllable decoder: 0 free, 1 faithful"
-    )
-    add("--mask", type=Path, metavar="FILE|FOLDER", help="masks of your own instead of predictions")
-    add("--scale", type=_scale, default=4, metavar="4", help="factor; only 4 is trained for")
-    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
-    add("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
-
-
-def _degrade_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("photos", type=Path, metavar="HQ_FOLDER", help="folder of photographs")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the pairs")
-    add("--workers", type=_positive, default=1, metavar="N", help="processes, one core each")
-    _config_arguments(
-        parser,
-        example="conf/paper_testset.yaml",
-        default="conf/degrade.yaml",
-        overrides="seed=1, degradation=mild, pairs.crop=512",
-    )
-
-
-def _label_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("photos", type=Path, metavar="PHOTOS", help="folder, list (.txt) or one photograph")
-    add("-o", "--output", type=Path, required=True, metavar="MASKS", help="folder for the masks")
-    add("--confidence", type=Path, metavar="DIR", help="folder for the labeller's confidence")
-    add("--preview", type=Path, metavar="FILE", help="contact sheet to write, .png or .jpg")
-    _config_arguments(
-        parser,
-        example="conf/label.yaml",
-        default="conf/label.yaml",
-        overrides="labeler=eomt, threshold=0.3, batch_size=16, executor.trainer.devices=4, "
-        "executor=ray part.index=0 part.count=16",
-    )
-
-
-def _evaluate_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--sr", type=Path, metavar="DIR", help="folder of restored photographs, any method's")
-    add("--hq", type=Path, metavar="DIR", help="folder of the true photographs")
-    add("--lq", type=Path, metavar="DIR", help="folder of what was restored, for the record")
-    add("--masks", type=Path, metavar="DIR", help="folder of a method's masks")
-    add("--labels", type=Path, metavar="DIR", help="folder of the true masks")
-    add("-o", "--output", type=Path, metavar="OUT", help="folder for records and tables")
-    add("--name", metavar="NAME", help="the method's name in tables (default: its folder's)")
-    _config_arguments(
-        parser,
-        example="conf/evaluate.yaml",
-        default="conf/evaluate.yaml",
-        overrides="metrics=[psnr,ssim,lpips], metrics=all, protocol=osediff, weights.pyiqa=FOLDER",
-    )
-
-
-def _benchmark_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="folder for everything")
-    _config_arguments(
-        parser,
-        example="conf/table1.yaml",
-        default="conf/table2.yaml",
-        overrides="metrics=[psnr,acc], test_sets=realsr root=FOLDER, printed=segsr_table1",
-    )
-
-
-def _import_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("kind", choices=("stablesr",), help="what the checkpoint is of")
-    add("checkpoint", type=Path, metavar="CKPT", help="its .ckpt, or its tensors as .safetensors")
-    add("-o", "--output", type=Path, required=True, metavar="DIR", help="model folder to write")
-    add("--cfw", type=Path, metavar="FILE", help="autoencoder checkpoint with StableSR's CFW")
-    add("--base-model", metavar="MODEL", help="whence autoencoder and prompt, if CKPT has none")
-    add("--prompt-embedding", type=Path, metavar="FILE", help="instead of the empty prompt")
-    add("--head-dim", type=_positive, metavar="N", help="channels per head of the U-Net (64)")
-    add("--encoder-heads", type=_positive, default=4, metavar="N", help="of the time-aware encoder")
-    add("--prediction-type", choices=("epsilon", "v_prediction"), default="epsilon")
-    add("--sha256", metavar="HEX", help="digest that CKPT must have")
-
-
 VERBS: Mapping[str, Verb] = {
-    "fit": Verb("train a model", _fit_arguments, _fit_or_plan),
-    "test": Verb("print a table of a model's metrics", _recipe_arguments, _with_recipe(test)),
-    "predict": Verb("run a model over a data set", _recipe_arguments, _with_recipe(predict)),
-    "label": Verb("draw the masks of photographs", _label_arguments, label),
-    "degrade": Verb("make pairs of a folder of photographs", _degrade_arguments, degrade),
-    "upscale": Verb("restore photographs at four times their size", _upscale_arguments, upscale),
-    "evaluate": Verb("measure a folder of results", _evaluate_arguments, evaluate),
-    "benchmark": Verb("compare methods on test sets", _benchmark_arguments, benchmark),
-    "import": Verb("turn a foreign checkpoint into a model folder", _import_arguments, import_),
+    "fit": Verb("train a model", add_fit, _fit_or_plan),
+    "test": Verb("print a table of a model's metrics", add_recipe, _with_recipe(test)),
+    "predict": Verb("run a model over a data set", add_recipe, _with_recipe(predict)),
+    "label": Verb("draw the masks of photographs", add_label, label),
+    "degrade": Verb("make pairs of a folder of photographs", add_degrade, degrade),
+    "upscale": Verb("restore photographs at four times their size", add_upscale, upscale),
+    "evaluate": Verb("measure a folder of results", add_evaluate, evaluate),
+    "benchmark": Verb("compare methods on test sets", add_benchmark, benchmark),
+    "import": Verb("turn a foreign checkpoint into a model folder", add_import, import_),
 }
 
 
@@ -436,28 +319,6 @@ def _print_table(metrics: Mapping[str, float]) -> None:
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}")
     Console().print(table)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {number}")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 1, got {number}")
-    return number
-
-
-def _scale(text: str) -> int:
-    if text != "4":
-        raise argparse.ArgumentTypeError(
-            f"must be 4, got {text}: the models are trained for x4, resize the result instead"
-        )
-    return 4
 
 
 if __name__ == "__main__":
