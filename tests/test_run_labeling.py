@@ -1,17 +1,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import time
-from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from launch import SEGSR, environment, run, stop
+from label_command import BY_BATCH, label, masks_of, photos_of_two_sizes, times_of
+from launch import SEGSR, stop
 from segsr import cli
 from segsr.classes import CLASSES, PALETTE
 from segsr.data import ImageFolder, MaskedPairDataModule
@@ -23,41 +20,15 @@ from segsr.labeling import base
 from segsr.labeling.transformers import TransformersLabeler
 from tiny_transformers import write_model
 
-BY_BATCH = """
-defaults:
-  - label
-  - override labeler: null
-  - _self_
-batch_size: 3
-shard_size: 8
-labeler:
-  _target_: labelers.ByBatch
-"""
-
 
 @pytest.fixture
 def photos(tmp_path, picture):
-    """24 photographs of two sizes."""
-    for i in range(24):
-        picture(tmp_path / "photos" / f"{i:02d}.png", *((20, 12) if i % 3 else (12, 20)))
-    return tmp_path / "photos"
+    return photos_of_two_sizes(tmp_path / "photos", picture)
 
 
 @pytest.fixture
 def recipe(write):
     return write("by_batch.yaml", BY_BATCH)
-
-
-def label(photos: Path, output: Path, recipe: Path, *arguments: str) -> int:
-    return cli.main(["label", str(photos), "-o", str(output), "-c", str(recipe), *arguments])
-
-
-def masks_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
-
-
-def times_of(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.png")}
 
 
 def test_a_folder_is_labelled_and_summed_up(photos, recipe, tmp_path, capsys):
@@ -294,105 +265,3 @@ def test_the_data_module_reads_what_was_drawn(photos, recipe, tmp_path):
     write_mask(masks / "00.png", torch.zeros(80, 97).long(), PALETTE)
     with pytest.raises(SegSRError, match=r"00\.png is 97x80, its image .* 96x80"):
         read_sample(data._files["train"][0])
-
-
-@pytest.mark.slow
-def test_two_processes_share_the_shards(photos, recipe, tmp_path):
-    label(photos, tmp_path / "one", recipe)
-    out = tmp_path / "two"
-    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe)]
-    devices = ["accelerator=cpu", "devices=2", "strategy=ddp"]
-    printed = run([*command, *(f"executor.trainer.{each}" for each in devices)])
-    assert masks_of(out) == masks_of(tmp_path / "one")
-    assert printed.count("share of the pixels") == 1
-    assert len(list((out / "shards").iterdir())) == 3
-    run([*command, *(f"executor.trainer.{each}" for each in devices)])  # nothing left for either
-
-
-def ray_label(photos: Path, output: Path, recipe: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`segsr label` on Ray, begun, with some masks drawn already."""
-    command = [*SEGSR, "label", str(photos), "-o", str(output), "-c", str(recipe), "executor=ray"]
-    process = subprocess.Popen(
-        [*command, "labeler.seconds=0.5", "shard_size=6", *arguments],
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while len(list(output.glob("*.png"))) < 4:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    return process
-
-
-@pytest.mark.slow
-def test_a_ray_worker_that_is_killed_is_replaced(photos, recipe, tmp_path):
-    pytest.importorskip("ray")
-    label(photos, tmp_path / "one", recipe, "shard_size=6")
-    out, pids = tmp_path / "ray", tmp_path / "pids"
-    pids.mkdir()
-    process = ray_label(photos, out, recipe, f"labeler.pids={pids}")
-    first = min(int(path.name) for path in pids.iterdir())
-    before = times_of(out)
-    os.kill(first, signal.SIGKILL)
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
-    assert len(list(pids.iterdir())) == 3
-    assert masks_of(out) == masks_of(tmp_path / "one")
-    assert {name: times_of(out)[name] for name in before} == before
-    assert not list((out / "shards").glob("*.tries"))
-
-
-@pytest.mark.slow
-def test_a_ray_machine_that_is_lost_is_done_without(photos, recipe, tmp_path, monkeypatch):
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    label(photos, tmp_path / "one", recipe, "shard_size=6")
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    try:
-        machines = [cluster.add_node(num_cpus=1) for _ in range(2)]
-        process = ray_label(
-            photos, tmp_path / "ray", recipe, f"executor.address='{cluster.address}'"
-        )
-        cluster.remove_node(machines[0], allow_graceful=False)
-        _, err = process.communicate(timeout=200)
-        assert process.returncode == 0, err
-    finally:
-        cluster.shutdown()
-    assert masks_of(tmp_path / "ray") == masks_of(tmp_path / "one")
-
-
-@pytest.mark.slow
-def test_a_shard_that_kills_its_ray_worker_is_given_up(photos, recipe, tmp_path):
-    pytest.importorskip("ray")
-    command = [*SEGSR, "label", str(photos), "-o", str(tmp_path / "ray"), "-c", str(recipe)]
-    command += ["executor=ray", "labeler.die=12", "batch_size=24"]  # the tall photographs
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
-    assert done.returncode == 1, done.stderr
-    assert "its worker died 5 times over the shard" in done.stderr
-    assert len(masks_of(tmp_path / "ray")) < 24
-
-
-@pytest.mark.slow
-def test_a_labeller_that_no_ray_worker_can_make_is_told_in_a_sentence(photos, write, tmp_path):
-    pytest.importorskip("ray")
-    recipe = write("refusing.yaml", BY_BATCH.replace("ByBatch", "Refusing\n  at_once: true"))
-    command = [*SEGSR, "label", str(photos), "-o", str(tmp_path / "masks"), "-c", str(recipe)]
-    done = subprocess.run(
-        [*command, "executor=ray"], env=environment(), capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == cli.USAGE_ERROR
-    assert "segsr: no weights: fetch them" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.slow
-def test_sigterm_stops_ray(photos, recipe, tmp_path):
-    pytest.importorskip("ray")
-    out = tmp_path / "masks"
-    command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe), "executor=ray"]
-    status, output = stop([*command, "labeler.seconds=0.5"], signal.SIGTERM, out / "04.png")
-    assert status == cli.KILLED + signal.SIGTERM, output
-    assert "Traceback" not in output
