@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: setup demo test check fmt table2
+.PHONY: setup demo test check fmt table2 gpu
 
 setup: $(INSTALLED)
 
@@ -28,6 +28,23 @@ check: setup
 # The paper's ablation on the embedded weights and sample photographs.
 table2: setup
 	$(BIN)/segsr benchmark -c conf/table2.yaml -o table2_output
+
+# What a GPU does, against the CPU and by the clock: the tests marked gpu, then the table, also after
+# a failed test. PY=python3 takes a Python as it is, without installing anything; DEVICE=cpu tries
+# both out without a GPU.
+PY ?=
+DEVICE ?= auto
+MINUTES ?= 2
+GPU_OUT ?= runs/gpu
+GPU_PYTHON = HF_HUB_OFFLINE=1 PYTHONPATH=$(CURDIR)/src$(if $(PYTHONPATH),:$(PYTHONPATH)) \
+	$(or $(PY),$(BIN)/python)
+gpu: $(if $(PY),,setup)
+	failed=0; \
+	SEGSR_GPU_DEVICE=$(if $(filter cpu,$(DEVICE)),cpu,cuda) $(GPU_PYTHON) -m pytest tests/gpu \
+		-m gpu -q -rfEs --tb=short --show-capture=no || failed=1; \
+	$(GPU_PYTHON) benchmarks/gpu.py --device $(DEVICE) --minutes $(MINUTES) --out $(GPU_OUT) \
+		|| failed=1; \
+	exit $$failed
 
 fmt: setup
 	$(BIN)/ruff check --fix .

@@ -4,7 +4,8 @@
 |--------|-----------------------------------------|------------------------------------------|
 | `hq`   | float (B, 3, H, W), RGB                 | [0, 1]                                   |
 | `lq`   | float (B, 3, H / SCALE, W / SCALE), RGB | [0, 1]                                   |
-| `mask` | int64 (B, H, W)                         | class index, or `IGNORE_INDEX`           |
+| `mask` | int64 (B, H, W)                         | class index, `IGNORE_INDEX`, or in       |
+|        |                                         | training `UNKNOWN_INDEX`                 |
 | `name` | list of B file names, without folders   | what random draws of a sample are keyed by |
 
 A data module yields `hq`, `name` and, where labels exist, `mask`; `lq` is read from disk or
@@ -23,6 +24,9 @@ SCALE = 4
 
 IGNORE_INDEX = 255
 """Mask value of a pixel without a known class: no loss, no metric, no guidance comes from it."""
+
+UNKNOWN_INDEX = 254
+"""Mask value, in training alone, of a pixel of which the network must learn to be unsure."""
 
 
 class Batch(TypedDict, total=False):

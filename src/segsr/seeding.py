@@ -19,11 +19,14 @@ def derive_seed(*key: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def generator(*key: int | str) -> torch.Generator:
-    """A CPU generator seeded with `derive_seed(*key)`.
+def generator(*key: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator seeded with `derive_seed(*key)`.
 
-    Always on the CPU: numbers drawn there and moved are equal on every device.
+    Args:
+        *key: What it is for.
+        device: Where it draws. Numbers drawn on the CPU and moved are equal on every device, as
+            restorations need; what training draws by the million is drawn where it is used.
     """
     import torch
 
-    return torch.Generator().manual_seed(derive_seed(*key))
+    return torch.Generator(device).manual_seed(derive_seed(*key))

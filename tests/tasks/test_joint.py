@@ -78,7 +78,7 @@ def test_the_noise_belongs_to_the_photograph(start: str) -> None:
         conditions = model.read_lq(lq[order])
         keys = [generator(0, names[i]) for i in order]
         *_, last = model.sample(conditions, keys, steps=3, start=start)
-        image, mask = model.decode(last, conditions)
+        image, mask, _ = model.decode(last, conditions)
         return dict(zip((names[i] for i in order), zip(image, mask, strict=True), strict=True))
 
     together, reverse = restored([0, 1, 2]), restored([2, 1, 0])

@@ -165,7 +165,7 @@ class SegSR:
         )
         if self.guidance == 0:
             return Restored(found.image)
-        return Restored(found.image, found.mask if given is None else given)
+        return Restored(found.image, found.classes if given is None else given)
 
     def trajectory(self, lq: Image, name: str) -> Restoration:
         """Return a restoration with what every step predicts, the paper's Figure 2."""

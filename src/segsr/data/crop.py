@@ -48,6 +48,25 @@ def random_crop(
     return _mirror(photo) if flip and u[3] < 0.5 else photo
 
 
+def random_window(
+    photo: Photo, size: int, generator: torch.Generator, *, flip: bool = True
+) -> Photo:
+    """A square of `size` pixels from somewhere in `photo`, with the same view of its LQ version.
+
+    Args:
+        photo: Bytes of any size, with an LQ version; padded as in `random_crop`.
+        size: Side of the square, a multiple of SCALE.
+        generator: All that is random comes from it.
+        flip: Mirror left and right half of the time.
+    """
+    photo = pad(photo, size)
+    u = torch.rand(3, generator=generator).tolist()
+    places = ((side - size) // SCALE + 1 for side in photo.hq.shape[1:])
+    top, left = (int(x * n) * SCALE for x, n in zip(u, places, strict=False))
+    photo = _window(photo, top, left, size, size)
+    return _mirror(photo) if flip and u[2] < 0.5 else photo
+
+
 def centre_crop(photo: Photo, size: int) -> Photo:
     """The middle square of `size` pixels; a smaller photograph is padded as in `random_crop`.
 
@@ -124,5 +143,8 @@ def _shrink(photo: Photo, size: int) -> Photo:
 
 def _mirror(photo: Photo) -> Photo:
     return replace(
-        photo, hq=photo.hq.flip(2), mask=None if photo.mask is None else photo.mask.flip(1)
+        photo,
+        hq=photo.hq.flip(2),
+        mask=None if photo.mask is None else photo.mask.flip(1),
+        lq=None if photo.lq is None else photo.lq.flip(2),
     )

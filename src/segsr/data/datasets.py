@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
-from segsr.data.crop import centre_crop, crop_to_multiple, random_crop
+from segsr.data.crop import centre_crop, crop_to_multiple, random_crop, random_window
 from segsr.data.image_folder import Files
 from segsr.data.read import Photo, read_sample
 from segsr.data.sampler import index_at
@@ -40,7 +43,8 @@ class Reader:
 
     Args:
         files: What to read.
-        cache: Keep the decoded bytes in memory; every worker process keeps its own.
+        cache: Keep the decoded bytes in memory; a worker process keeps its own, beside what was
+            read before it was forked.
     """
 
     def __init__(self, files: Sequence[Files], *, cache: bool = False) -> None:
@@ -59,6 +63,16 @@ class Reader:
             self.cache[index] = read_sample(self.files[index])
         return self.cache[index]
 
+    def preload(self) -> None:
+        """Read all files into the cache, on all cores; bad ones are left for their turn."""
+
+        def load(index: int) -> None:
+            with suppress(SegSRError):
+                self(index)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(load, range(len(self.files))))
+
 
 class TrainingSet(Dataset[Sample]):
     """The endless training stream: random crops by position.
@@ -71,6 +85,7 @@ class TrainingSet(Dataset[Sample]):
         seed: Key of all randomness, together with the position.
         min_scale: See `random_crop`.
         flip: See `random_crop`.
+        own_lq: Keep the files' own LQ versions, cropped alike and never shrunk.
         skip: Replace bad files; else the first one is the sample's only complaint.
     """
 
@@ -82,6 +97,7 @@ class TrainingSet(Dataset[Sample]):
         seed: int = 0,
         min_scale: float = 1.0,
         flip: bool = True,
+        own_lq: bool = False,
         skip: bool = False,
     ) -> None:
         self.read = read
@@ -89,6 +105,7 @@ class TrainingSet(Dataset[Sample]):
         self.seed = seed
         self.min_scale = min_scale
         self.flip = flip
+        self.own_lq = own_lq
         self.skip = skip
 
     def __len__(self) -> int:
@@ -104,12 +121,14 @@ class TrainingSet(Dataset[Sample]):
             except SegSRError as error:
                 complaints.append((str(self.read.files[index].image), str(error)))
                 continue
-            draws = generator(self.seed, "augment", position)
-            photo = random_crop(
-                photo, self.crop_size, draws, min_scale=self.min_scale, flip=self.flip
-            )
-            return Sample(photo, position, tuple(complaints))
+            return Sample(self._crop(photo, position), position, tuple(complaints))
         return Sample(None, position, tuple(complaints))
+
+    def _crop(self, photo: Photo, position: int) -> Photo:
+        draws = generator(self.seed, "augment", position)
+        if self.own_lq:
+            return random_window(photo, self.crop_size, draws, flip=self.flip)
+        return random_crop(photo, self.crop_size, draws, min_scale=self.min_scale, flip=self.flip)
 
 
 class EvaluationSet(Dataset[Sample]):

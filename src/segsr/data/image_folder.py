@@ -21,6 +21,7 @@ class Files:
         lq: Its low-quality version, where the folder has one.
         class_map: The labels' meaning: label to class index; None if they are class indices.
         lq_only: Whether the photograph is itself of low quality, and has no better version.
+        unknown: Whether it has no labels, and the network must learn to be unsure of it.
         num_classes: How many classes there are, if the labels are class indices.
     """
 
@@ -30,6 +31,7 @@ class Files:
     class_map: Mapping[int, int] | None = None
     lq_only: bool = False
     num_classes: int = len(CLASSES)
+    unknown: bool = False
 
     @property
     def name(self) -> str:
@@ -59,7 +61,12 @@ class ImageFolder:
         masks: Folder of the label images, if there are any.
         lq: Folder of low-quality versions at 1/4 of the size, if there are any (RealSR).
         split: Text file that lists the stems to take, one a line; all of the folder if None.
-        first: Take only so many, by name or in the order of `split`; all if None.
+        every: Take only every so many-th, beginning with the first, by name or in the order of
+            `split`: a part to hold out.
+        without_every: Take all but those.
+        first: Take only so many of what is left; all if None.
+        unknown: The photographs have no labels, and in training the network must learn to be unsure
+            of all of their pixels.
         lq_only: The photographs are themselves of low quality and have no better version: for
             `predict`, and for tests that need no ground truth (RealLQ250).
         class_map: Label to class index, such as `segsr.vocabularies.CAMVID`; None if the label
@@ -76,12 +83,19 @@ class ImageFolder:
     mask_suffix: str = ""
     first: int | None = None
     lq_only: bool = False
+    every: int | None = None
+    without_every: int | None = None
+    unknown: bool = False
 
     def __post_init__(self) -> None:
-        if self.first is not None and self.first < 1:
-            raise SegSRError(
-                f"first must be at least 1, got {self.first}: leave it out to take all"
-            )
+        for name in ("first", "every", "without_every"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise SegSRError(
+                    f"{name} must be at least 1, got {number}: leave it out to take all"
+                )
+        if self.unknown and self.masks is not None:
+            raise SegSRError("a source with unknown=true has no labels: drop its masks")
         if self.lq_only and (self.masks is not None or self.lq is not None):
             raise SegSRError("a source with lq_only=true has images alone: drop its masks and lq")
 
@@ -96,7 +110,12 @@ class ImageFolder:
         """
         root = Path(parent, self.root)
         split = None if self.split is None else root / self.split
-        images = find_images(root / self.images, split)[: self.first]
+        images = find_images(root / self.images, split)
+        if self.every is not None:
+            images = images[:: self.every]
+        if self.without_every is not None:
+            images = [image for i, image in enumerate(images) if i % self.without_every]
+        images = images[: self.first]
         masks = None if self.masks is None else _by_stem(root / self.masks)
         lq = None if self.lq is None else _by_stem(root / self.lq)
         return [
@@ -106,6 +125,7 @@ class ImageFolder:
                 None if lq is None else _partner(image, lq),
                 self.class_map,
                 self.lq_only,
+                unknown=self.unknown,
             )
             for image in images
         ]

@@ -10,8 +10,8 @@ from segsr.data.pair import PairDataModule
 class MaskedPairDataModule(PairDataModule):
     """A `PairDataModule` whose batches also hold `mask`.
 
-    Every training source must name a folder of masks; an evaluation source without one yields
-    batches without masks.
+    Every training source must name a folder of masks or be `unknown`; an evaluation source without
+    one yields batches without masks.
     """
 
     with_masks: ClassVar[bool] = True

@@ -45,14 +45,20 @@ class PairDataModule(LightningDataModule):
         crop_size: Side of the random training crops in HQ pixels; smaller photographs are padded by
             reflection, their masks with IGNORE_INDEX.
         batch_size: Training samples per batch and device.
+        passes: Passes over the photographs that make one of Lightning's epochs. At an epoch's end
+            the workers' queue runs empty: take many where a pass lasts seconds.
         num_workers: Processes that read; 0 reads in the main process.
+        degrade_in_workers: Synthesise LQ in the workers also where training runs on an accelerator:
+            better where there are many cores and the network is small.
         seed: Key of all randomness.
         min_scale: In training, shrink each photograph by a random factor from [min_scale, 1] first.
         flip: In training, mirror half of the photographs.
+        own_lq: Train on the sources' own LQ images instead of synthesised ones.
         eval_crop: Side of the centre crop in evaluation; None takes whole photographs, cut to
             multiples of 16.
         eval_batch_size: Batch size of evaluation; above 1 only with `eval_crop`.
-        cache: Keep decoded photographs in memory: for small sets and few workers, each has its own.
+        cache: Keep decoded photographs in memory. Where workers are forked, all training
+            photographs are decoded once, before; elsewhere each worker has its own.
         on_error: "skip" replaces bad training files, warns of each once and counts them; "raise"
             stops. Evaluation always stops: its numbers would mean something else.
         num_classes: Classes of the masks that hold class indices; a larger index is refused.
@@ -74,10 +80,13 @@ class PairDataModule(LightningDataModule):
         degradation: Degradation | None = None,
         crop_size: int = 512,
         batch_size: int = 8,
+        passes: int = 1,
         num_workers: int = 0,
+        degrade_in_workers: bool = False,
         seed: int = 0,
         min_scale: float | int = 1.0,
         flip: bool = True,
+        own_lq: bool = False,
         eval_crop: int | None = None,
         eval_batch_size: int = 1,
         cache: bool = False,
@@ -104,10 +113,13 @@ class PairDataModule(LightningDataModule):
         self.synthesis = Synthesis(degradation or Pipeline(), seed)
         self.crop_size = crop_size
         self.batch_size = batch_size
+        self.passes = passes
         self.num_workers = num_workers
+        self.degrade_in_workers = degrade_in_workers
         self.seed = seed
         self.min_scale = min_scale
         self.flip = flip
+        self.own_lq = own_lq
         self.eval_crop = eval_crop
         self.eval_batch_size = eval_batch_size
         self.cache = cache
@@ -136,14 +148,17 @@ class PairDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Sample]:
         """Loads random crops, from where the training stands."""
         dataset = TrainingSet(
-            self._reader("train"),
+            self._reader("train", preload=self.num_workers > 0),
             self.crop_size,
             seed=self.seed,
             min_scale=self.min_scale,
             flip=self.flip,
+            own_lq=self.own_lq,
             skip=self.bad_files.on_error == "skip",
         )
-        sampler = PositionSampler(dataset, self.batch_size, self.position, **self._ranks())
+        sampler = PositionSampler(
+            dataset, self.batch_size, self.position, passes=self.passes, **self._ranks()
+        )
         return self._loader(dataset, sampler, self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Sample] | list[Any]:
@@ -216,11 +231,22 @@ class PairDataModule(LightningDataModule):
             for file in source.files(self.root)
         ]
         if not self.with_masks:
-            files = [replace(file, mask=None) for file in files]
-        elif stage == "train" and (bare := next((f for f in files if f.mask is None), None)):
+            files = [replace(file, mask=None, unknown=False) for file in files]
+        elif stage == "train" and (
+            bare := next((f for f in files if f.mask is None and not f.unknown), None)
+        ):
             raise SegSRError(
                 f"training needs masks, but {bare.image.parent} comes without: set masks to the "
-                "folder of its labels"
+                "folder of its labels, or unknown=true"
+            )
+        if (
+            stage == "train"
+            and self.own_lq
+            and (bare := next((f for f in files if f.lq is None), None))
+        ):
+            raise SegSRError(
+                f"own_lq=true trains on LQ images, but {bare.image.parent} comes without: set lq to"
+                " their folder"
             )
         if stage == "train" and (bad := next((f for f in files if f.lq_only), None)):
             raise SegSRError(
@@ -232,12 +258,15 @@ class PairDataModule(LightningDataModule):
                 file.check()
         return files
 
-    def _reader(self, stage: Stage) -> Reader:
+    def _reader(self, stage: Stage, *, preload: bool = False) -> Reader:
         if stage not in self._files:
             self._files[stage] = self._list(stage)
         if not self._files[stage]:
             raise SegSRError(f"no photographs to {stage} on: set data.{stage} to a list of folders")
-        return Reader(self._files[stage], cache=self.cache)
+        reader = Reader(self._files[stage], cache=self.cache)
+        if preload and self.cache and torch.multiprocessing.get_start_method() == "fork":
+            reader.preload()
+        return reader
 
     def _evaluation_loader(self, stage: Stage, *, even: bool = False) -> DataLoader[Sample]:
         dataset = EvaluationSet(self._reader(stage), crop=self.eval_crop)
@@ -248,12 +277,13 @@ class PairDataModule(LightningDataModule):
         self, dataset: Dataset[Sample], sampler: torch.utils.data.Sampler[int], batch_size: int
     ) -> DataLoader[Sample]:
         on_cpu = self.trainer is None or self.trainer.strategy.root_device.type == "cpu"
+        in_workers = self.num_workers > 0 and (on_cpu or self.degrade_in_workers)
         return DataLoader(
             dataset,
             batch_size,
             sampler=sampler,
             num_workers=self.num_workers,
-            collate_fn=self._collate_and_degrade if on_cpu and self.num_workers else collate,
+            collate_fn=self._collate_and_degrade if in_workers else collate,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.num_workers > 0,
             generator=generator(self.seed, "loader"),  # the global one stays as it is

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from segsr.batch import IGNORE_INDEX, SCALE
+from segsr.batch import IGNORE_INDEX, SCALE, UNKNOWN_INDEX
 from segsr.data.image_folder import Files
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image, read_labels
@@ -24,7 +24,7 @@ class Photo:
     Attributes:
         name: File name without folders.
         hq: (3, H, W) in 0..255.
-        mask: (H, W) class index or IGNORE_INDEX, if the sample has one.
+        mask: (H, W) class index, IGNORE_INDEX or UNKNOWN_INDEX, if the sample has one.
         lq: (3, H / SCALE, W / SCALE) in 0..255, if it is given and not to be synthesised.
         lq_only: `hq` is no ground truth but `lq` with its pixels repeated, so that it is cropped
             alike; it goes into no batch.
@@ -51,6 +51,8 @@ def read_sample(files: Files) -> Photo:
     hq = read_image(files.image)
     height, width = hq.shape[1:]
     mask = lq = None
+    if files.unknown:
+        mask = torch.full((height, width), UNKNOWN_INDEX, dtype=torch.uint8)
     if files.mask is not None:
         mask = _read_mask(files.mask, files.class_map, files.num_classes)
         if mask.shape != hq.shape[1:]:

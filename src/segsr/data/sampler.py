@@ -41,6 +41,7 @@ class PositionSampler(DistributedSampler[Any]):
         dataset: Its length is that of one pass over the files.
         batch_size: Samples per batch and rank.
         position: Called at the start of every pass: the first position not trained on by any rank.
+        passes: Passes over the files until Lightning calls it an epoch.
         rank: This process.
         world_size: Number of processes.
     """
@@ -51,13 +52,14 @@ class PositionSampler(DistributedSampler[Any]):
         batch_size: int,
         position: Callable[[], int],
         *,
+        passes: int = 1,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
         super().__init__(dataset, num_replicas=world_size, rank=rank, shuffle=False)  # type: ignore[arg-type]
         self.batch_size = batch_size
         self.position = position
-        self.batches = -(-len(dataset) // (batch_size * world_size))
+        self.batches = -(-passes * len(dataset) // (batch_size * world_size))
 
     def __len__(self) -> int:
         """Positions of a rank in one pass: always whole batches, equally many on every rank."""

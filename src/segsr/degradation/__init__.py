@@ -1,5 +1,6 @@
 """HQ -> LQ: synthetic degradation of image batches, on any device."""
 
+from segsr.degradation.mixture import Mixture
 from segsr.degradation.pipeline import Degradation, Pipeline
 from segsr.degradation.stages import (
     Blur,
@@ -17,6 +18,7 @@ __all__ = [
     "Degradation",
     "EitherOrder",
     "Jpeg",
+    "Mixture",
     "Noise",
     "Pipeline",
     "Resize",

@@ -45,8 +45,10 @@ def q_log_probs(
 def sample_classes(
     log_p: Float[Tensor, "b k h w"], generators: Sequence[torch.Generator]
 ) -> Int[Tensor, "b h w"]:
-    """Draw a class per pixel by the Gumbel maximum, each sample from its own CPU generator."""
-    uniform = torch.stack([torch.rand(log_p.shape[1:], generator=g) for g in generators])
+    """Draw a class per pixel by the Gumbel maximum, each sample from its own generator."""
+    uniform = torch.stack(
+        [torch.rand(log_p.shape[1:], generator=g, device=g.device) for g in generators]
+    )
     gumbel = -torch.log(-torch.log(uniform.clamp(TINY, 1 - 1e-7)))
     return (log_p + gumbel.to(log_p)).argmax(1)
 
@@ -59,7 +61,8 @@ def q_sample(
 ) -> Int[Tensor, "b h w"]:
     """Draw x_t ~ q(x_t | x_0 = masks): keep a pixel with probability abar, else draw uniformly."""
     shape = masks.shape[1:]
-    keep = torch.stack([torch.rand(shape, generator=g) for g in generators]).to(masks.device)
+    drawn = [torch.rand(shape, generator=g, device=g.device) for g in generators]
+    keep = torch.stack(drawn).to(masks.device)
     noise = uniform_classes(masks.shape, num_classes, generators).to(masks.device)
     return torch.where(keep < abar.view(-1, 1, 1), masks, noise)
 
@@ -67,9 +70,12 @@ def q_sample(
 def uniform_classes(
     shape: Sequence[int], num_classes: int, generators: Sequence[torch.Generator]
 ) -> Int[Tensor, "b h w"]:
-    """Draw a map of uniformly random classes per sample, each from its own CPU generator."""
+    """Draw a map of uniformly random classes per sample, each from its own generator."""
     return torch.stack(
-        [torch.randint(num_classes, tuple(shape[1:]), generator=g) for g in generators]
+        [
+            torch.randint(num_classes, tuple(shape[1:]), generator=g, device=g.device)
+            for g in generators
+        ]
     )
 
 
@@ -95,6 +101,14 @@ def posterior(
 def kl(log_p: Float[Tensor, "b k *s"], log_q: Float[Tensor, "b k *s"]) -> Float[Tensor, "b *s"]:
     """KL(p || q) over the classes of each pixel, in nats."""
     return (log_p.exp() * (log_p - log_q)).sum(1)
+
+
+def uniform_divergence(logits: Float[Tensor, "b k *s"]) -> Float[Tensor, "b *s"]:
+    """KL(uniform || p) of each pixel, in nats: 0 where the prediction is as unsure as can be.
+
+    The loss of pixels of which nothing is known (outlier exposure, Hendrycks et al. 2019).
+    """
+    return -logits.float().log_softmax(1).mean(1) - math.log(logits.shape[1])
 
 
 def step_divergence(

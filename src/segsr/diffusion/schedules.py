@@ -71,6 +71,22 @@ def log_normal_weights(
     return weights / weights.sum()
 
 
+def node_weights(
+    abar: Float[Tensor, " t"], steps: int = 4, first: float | int = 2
+) -> Float[Tensor, " t"]:
+    """Probabilities over t of training at the nodes of a sampler of `steps` trailing steps alone.
+
+    Args:
+        abar: The schedule, of which only the length counts.
+        steps: The sampler's steps.
+        first: Weight of the noisiest node beside the others' 1.
+    """
+    weights = torch.zeros_like(abar)
+    weights[trailing_timesteps(steps, len(abar))] = 1
+    weights[-1] = first
+    return weights / weights.sum()
+
+
 def trailing_timesteps(steps: int, timesteps: int = TIMESTEPS) -> list[int]:
     """`steps` evenly spaced times, noisiest first, starting at timesteps - 1.
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -117,7 +119,8 @@ def st_lpips(
         )
     distance = torch.zeros(len(hq), device=hq.device)
     with torch.autocast(hq.device.type, enabled=False):
-        pairs = zip(_features(restored, weights), _features(hq, weights), strict=True)
+        images = (image.float().clamp(0, 1) for image in (restored, hq))
+        pairs = zip(*(features(image, weights) for image in images), strict=True)
         for stage, (x, y) in enumerate(pairs):
             difference = (_unit_length(x) - _unit_length(y)).square()
             seen = F.conv2d(difference, weights[f"lin{stage}.model.1.weight"])
@@ -128,6 +131,8 @@ def st_lpips(
 def load_weights(path: str | Path) -> dict[str, Tensor]:
     """Return the weights of the file `path` on the CPU, read without unpickling objects.
 
+    The file is the wheel's, or a safetensors file of the same tensors.
+
     Raises:
         SegSRError: If the file is missing, unreadable, or not the VGG variant of ST-LPIPS.
     """
@@ -135,8 +140,11 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise SegSRError(f"The ST-LPIPS weights are not at {path}. {_REMEDY}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise SegSRError(f"{path} is no readable PyTorch weight file. {_REMEDY}") from error
     shapes = weight_shapes()
     if not isinstance(state, dict) or any(
@@ -180,11 +188,11 @@ class _Network(nn.Module):
         return st_lpips(restored, hq, weights)
 
 
-def _features(
+def features(
     images: Float[Tensor, "b 3 h w"], weights: Mapping[str, Tensor]
 ) -> Iterator[Float[Tensor, "b c fh fw"]]:
-    """Yield the output of each of VGG16's five stages."""
-    x = images.float().clamp(0, 1) * 2 - 1  # the scaling layer speaks of [-1, 1]
+    """Yield the output of each of VGG16's five stages, for `images` in [0, 1]."""
+    x = images * 2 - 1  # the scaling layer speaks of [-1, 1]
     x = (x - weights["scaling_layer.shift"]) / weights["scaling_layer.scale"]
     for stage, low_pass in enumerate(_LOW_PASS):
         prefix = f"net.slice{stage + 1}"

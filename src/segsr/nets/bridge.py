@@ -8,7 +8,10 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from segsr.batch import IGNORE_INDEX
+from segsr.nets.pixel_norm import NormType
 from segsr.nets.time_aware_encoder import Guidance, TimeAwareEncoder
 
 
@@ -30,6 +33,7 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
         attention_levels: Levels with self-attention.
         embedding: Size of a class's embedding.
         norm_groups: Groups of every GroupNorm.
+        norm_type: `group`, or `pixel`, with which maps without attention are strictly local.
     """
 
     @register_to_config
@@ -45,6 +49,7 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
         attention_levels: Sequence[int] = (),
         embedding: int = 16,
         norm_groups: int = 32,
+        norm_type: NormType = "group",
     ) -> None:
         super().__init__()
         self.class_embedding = nn.Embedding(num_classes, embedding)
@@ -55,6 +60,7 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
             depth=depth,
             attention_levels=attention_levels,
             norm_groups=norm_groups,
+            norm_type=norm_type,
             silent=True,
         )
         self.image_aid = TimeAwareEncoder(
@@ -64,15 +70,24 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
             depth=depth,
             attention_levels=attention_levels,
             norm_groups=norm_groups,
+            norm_type=norm_type,
             silent=True,
         )
 
     def control(self, masks: Int[Tensor, "b h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
-        """Return C_t of the mask S_t: one (B, guidance_channels, h', w') map per scale."""
-        maps: Guidance = self.seg_controller(
-            self.class_embedding(masks).permute(0, 3, 1, 2), timesteps
-        )
-        return maps
+        """Return C_t of the mask S_t: one (B, guidance_channels, h', w') map per scale.
+
+        A pixel of `IGNORE_INDEX` adds nothing: its cell of every map is 0, and so is a coarser cell
+        that covers it.
+        """
+        unknown = (masks == IGNORE_INDEX)[:, None]
+        embedded = self.class_embedding(masks.masked_fill(unknown[:, 0], 0)).permute(0, 3, 1, 2)
+        maps: Guidance = self.seg_controller(embedded.masked_fill(unknown, 0), timesteps)
+        hidden = unknown.to(embedded.dtype)
+        return {
+            width: feature.masked_fill(F.adaptive_max_pool2d(hidden, feature.shape[-2:]) > 0, 0)
+            for width, feature in maps.items()
+        }
 
     def aid(self, latents: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return I_t of the noisy image latent z_t: one (B, aid_channels, h', w') map per scale."""

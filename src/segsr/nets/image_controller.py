@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from segsr.nets.pixel_norm import NormType
 from segsr.nets.time_aware_encoder import Guidance, TimeAwareEncoder
 
 
@@ -29,6 +30,7 @@ class ImageController(ModelMixin, ConfigMixin):
         attention_levels: Sequence[int] = (0, 1, 2),
         heads: int = 4,
         norm_groups: int = 32,
+        norm_type: NormType = "group",
     ) -> None:
         super().__init__()
         self.encoder = TimeAwareEncoder(
@@ -39,6 +41,7 @@ class ImageController(ModelMixin, ConfigMixin):
             attention_levels=attention_levels,
             heads=heads,
             norm_groups=norm_groups,
+            norm_type=norm_type,
         )
 
     def forward(

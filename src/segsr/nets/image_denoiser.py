@@ -12,6 +12,7 @@ from diffusers.models.resnet import ResnetBlock2D
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segsr.nets.pixel_norm import NormType, normalise_pixels
 from segsr.nets.sft import GuidedResnetBlock, GuidedTimeEmbedding
 from segsr.nets.time_aware_encoder import Guidance
 
@@ -25,6 +26,8 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
         sft_hidden: Hidden channels of every SFT (StableSR: 128).
         prompt_tokens: Tokens of the stored prompt embedding that the cross-attention reads where
             no prompt is given (Stable Diffusion: 77); 0 for a U-Net without cross-attention.
+        norm_type: `group` (Stable Diffusion), or `pixel`, with which a U-Net without attention is
+            strictly local.
     """
 
     _supports_gradient_checkpointing = True
@@ -37,6 +40,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
         guidance_channels: int = 256,
         sft_hidden: int = 128,
         prompt_tokens: int = 0,
+        norm_type: NormType = "group",
     ) -> None:
         super().__init__()
         self.net = UNet2DConditionModel(**unet)
@@ -45,6 +49,8 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
             for name, child in list(parent.named_children()):
                 if isinstance(child, ResnetBlock2D):
                     setattr(parent, name, GuidedResnetBlock(child, guidance_channels, sft_hidden))
+        if norm_type == "pixel":
+            normalise_pixels(self)
         shape = (prompt_tokens, self.net.config.cross_attention_dim)
         self.register_buffer("prompt", torch.zeros(shape) if prompt_tokens else None)
 
@@ -75,11 +81,11 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
         timesteps: Int[Tensor, " b"],
         guidance: Guidance,
         prompt: Float[Tensor, "b n d"] | None = None,
-    ) -> Float[Tensor, "b c h w"]:
+    ) -> Float[Tensor, "b d h w"]:
         """Return the prediction for `latents` at `timesteps`.
 
         Args:
-            latents: The noisy latents z_t.
+            latents: The noisy latents z_t, with whatever the U-Net was built to read beside them.
             timesteps: Their steps on the shared clock.
             guidance: One map per resolution that the U-Net visits, keyed by width.
             prompt: Text features for the cross-attention; the stored ones if None.

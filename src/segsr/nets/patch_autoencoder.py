@@ -55,8 +55,9 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
 
     def encode(self, images: Float[Tensor, "b 3 h w"]) -> AutoencoderKLOutput:
         """Return the latents (B, latent_channels, h / patch, w / patch) of `images` in [-1, 1]."""
-        bias = -(self.encoder.flatten(1) @ self.mean)
-        mean = F.conv2d(images, self.encoder, bias, stride=self.config.patch)
+        with torch.autocast(images.device.type, enabled=False):  # exact, also in mixed precision
+            bias = -(self.encoder.flatten(1) @ self.mean)
+            mean = F.conv2d(images, self.encoder, bias, stride=self.config.patch)
         certain = torch.full_like(mean, _CERTAIN)
         distribution = DiagonalGaussianDistribution(
             torch.cat([mean, certain], 1), deterministic=True
@@ -66,6 +67,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     def decode(self, latents: Float[Tensor, "b c h w"]) -> DecoderOutput:
         """Return the images of `latents`, in [-1, 1] up to overshoot."""
         patch = self.config.patch
-        images = F.conv_transpose2d(latents, self.decoder, stride=patch)
+        with torch.autocast(latents.device.type, enabled=False):
+            images = F.conv_transpose2d(latents, self.decoder, stride=patch)
         offset = self.mean.view(3, patch, patch).repeat(1, *latents.shape[-2:])
         return DecoderOutput(sample=images + offset)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segsr.nets.pixel_norm import NormType, normalise_pixels
 from segsr.nets.time_aware_encoder import (
     Guidance,
     TimeAwareEncoder,
@@ -35,6 +36,7 @@ class SegDenoiser(ModelMixin, ConfigMixin):
         attention_levels: Levels of the contracting half with self-attention.
         embedding: Size of a class's embedding (DDPS: 16).
         norm_groups: Groups of every GroupNorm.
+        norm_type: `group`, or `pixel`, with which a denoiser without attention is strictly local.
     """
 
     @register_to_config
@@ -48,6 +50,7 @@ class SegDenoiser(ModelMixin, ConfigMixin):
         attention_levels: Sequence[int] = (2,),
         embedding: int = 16,
         norm_groups: int = 32,
+        norm_type: NormType = "group",
     ) -> None:
         super().__init__()
         self.class_embedding = nn.Embedding(num_classes, embedding)
@@ -65,6 +68,8 @@ class SegDenoiser(ModelMixin, ConfigMixin):
         )
         self.norm = nn.GroupNorm(norm_groups, width)
         self.classifier = nn.Conv2d(width, num_classes, 1)
+        if norm_type == "pixel":
+            normalise_pixels(self)
 
     def forward(
         self,

@@ -12,6 +12,8 @@ from diffusers.models.resnet import ResnetBlock2D
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segsr.nets.pixel_norm import NormType, normalise_pixels
+
 Guidance = dict[int, Tensor]
 """Maps of one image-like input, keyed by their width in pixels."""
 
@@ -112,6 +114,7 @@ class TimeAwareEncoder(nn.Module):
             attends if any level does, and alone if only a level past the last is named.
         heads: Attention heads.
         norm_groups: Groups of every GroupNorm; must divide all widths.
+        norm_type: `group`, or `pixel`, with which an encoder without attention is strictly local.
         silent: End every map in a zero-initialised projection, so that a fresh encoder returns 0.
     """
 
@@ -124,6 +127,7 @@ class TimeAwareEncoder(nn.Module):
         attention_levels: Sequence[int] = (0, 1, 2),
         heads: int = 4,
         norm_groups: int = 32,
+        norm_type: NormType = "group",
         silent: bool = False,
     ) -> None:
         super().__init__()
@@ -159,6 +163,8 @@ class TimeAwareEncoder(nn.Module):
         self.projections = nn.ModuleList(
             zero_projection(out_channels) if silent else nn.Identity() for _ in channels
         )
+        if norm_type == "pixel":
+            normalise_pixels(self)
 
     def forward(self, x: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return the maps of `x` at `timesteps`, keyed by width; the finest is as large as `x`."""

@@ -59,8 +59,7 @@ class Checkpoints(ModelCheckpoint):
             return
         self._steps = trainer.global_step
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        noted = torch.tensor(self._signal, device=trainer.strategy.root_device)
-        if told := int(trainer.strategy.reduce(noted, reduce_op="max")):
+        if told := self._agreed(trainer):
             raise Interrupted(told)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -75,6 +74,13 @@ class Checkpoints(ModelCheckpoint):
         if isinstance(exception, Interrupted):
             super().on_exception(trainer, pl_module, exception)
         self._stop_listening()
+
+    def _agreed(self, trainer: Trainer) -> int:
+        """The highest signal that any rank has noted; alone, without waiting for the device."""
+        if trainer.world_size == 1:
+            return self._signal
+        noted = torch.tensor(self._signal, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(noted, reduce_op="max"))
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()

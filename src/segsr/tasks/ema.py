@@ -22,7 +22,8 @@ class EMA(Callback):
     is the average, and `current_model_state` what the optimizer goes on with.
 
     Args:
-        decay: Share of the average that a step keeps.
+        decay: Share of the average that a step keeps, in the long run: at step n it is at most
+            (1 + n) / (10 + n), so that a short run's average forgets where it began.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -57,8 +58,10 @@ class EMA(Callback):
         if not self.average:
             self.average = _copy(pl_module)
             return
-        for name, tensor in _averaged(pl_module).items():
-            self.average[name].lerp_(tensor.detach(), 1 - self.decay)
+        current = _averaged(pl_module)
+        averages = [self.average[name] for name in current]
+        decay = min(self.decay, (1 + self._steps) / (10 + self._steps))
+        torch._foreach_lerp_(averages, [t.detach() for t in current.values()], 1 - decay)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validate the average."""

@@ -9,13 +9,13 @@ from typing import Any
 
 import PIL.Image
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from segsr.batch import Batch
+from segsr.batch import IGNORE_INDEX, Batch
 from segsr.checkpoints.folder import find_folder, load_component, save_folder
-from segsr.diffusion.gaussian import guide
+from segsr.diffusion.gaussian import guide, predict_x0
 from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse
 from segsr.metrics.restoration import restoration_metrics
 from segsr.metrics.segmentation import segmentation_metrics
@@ -28,8 +28,9 @@ from segsr.tasks.pictures import log_pictures
 from segsr.tasks.predictions import Predictions
 from segsr.tasks.restoration import Restoration, restore
 from segsr.tasks.segdm import SegDM
-from segsr.tasks.srdm import SRDM, Start
-from segsr.tasks.task import Task, draw_keep
+from segsr.tasks.srdm import SRDM, NoisyImage, Start
+from segsr.tasks.task import Task, draw_keep, draw_normal
+from segsr.training.picture_loss import PictureLoss
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class JointSegSR(Task):
         srdm: The super-resolution branch.
         segdm: The segmentation branch.
         bridge: The Dual-Modality Bridge.
+        picture_loss: What the decoded picture is trained on; None takes the squared error of what
+            the denoiser predicts (the paper's).
+        train_image: Train the image branch, too; else the bridge alone learns to guide it.
         mask_weight: Weight of the mask's loss beside the image's.
         drop: Probability with which each of C_t and I_t is left out in training, which makes
             semantic guidance possible and each branch able to run alone.
@@ -68,6 +72,8 @@ class JointSegSR(Task):
         segdm: SegDM,
         bridge: DualModalityBridge,
         *,
+        picture_loss: PictureLoss | None = None,
+        train_image: bool = True,
         mask_weight: float = 1.0,
         drop: float = 0.1,
         clean_mask: float = 0.1,
@@ -77,6 +83,9 @@ class JointSegSR(Task):
         self.srdm = srdm
         self.segdm = segdm
         self.bridge = bridge
+        self.picture_loss = picture_loss
+        if not train_image:
+            srdm.requires_grad_(False)
         self.mask_weight = mask_weight
         self.drop = drop
         self.clean_mask = clean_mask
@@ -94,29 +103,58 @@ class JointSegSR(Task):
         generators = self.generators(batch)
         t = self.srdm.draw_timesteps(generators)
         image = self.srdm.noise(batch, t, generators)
+        if self.picture_loss is not None:  # a few-step model is trained on what it will meet
+            noise = draw_normal(image.latents, generators)
+            image = image._replace(latents=self.srdm.roll_out(image.lq_latents, noise, t.cpu()))
         mask = self.segdm.noise(batch, t, generators)
         keep_control, keep_aid = (draw_keep(self.drop, generators).to(t.device) for _ in range(2))
         noisy = draw_keep(self.clean_mask, generators).to(t.device).bool().view(-1, 1, 1)
-        seen = torch.where(noisy, mask.masks, mask.clean)
+        seen = torch.where(noisy, mask.masks, mask.clean).masked_fill(mask.unknown, IGNORE_INDEX)
         control = keep_guidance(self.bridge.control(seen, t), keep_control)
         latents = self.srdm.noisy_latents(image.latents, image.lq_latents, t)
         aid = keep_guidance(self.bridge.aid(latents, t), keep_aid)
         guidance = add_guidance(self.srdm.controller(image.lq_latents, t), control)
-        output = self.srdm.denoiser(image.latents, t, guidance)
+        output = self.srdm.denoise(image.latents, t, image.lq_latents, guidance)
         logits = self.segdm.denoiser(mask.masks, t, mask.features, aid)
-        image_loss = F.mse_loss(output.float(), image.target)
+        image_loss = self.image_loss(output.float(), image, t, batch["hq"])
         cross_entropy, divergence = self.segdm.loss(logits, mask, t)
         self.log_loss("image_loss", image_loss)
         self.log_loss("mask_cross_entropy", cross_entropy)
         self.log_loss("mask_divergence", divergence, shown=False)
         return image_loss + self.mask_weight * (cross_entropy + self.segdm.kl_weight * divergence)
 
+    def image_loss(
+        self,
+        output: Float[Tensor, "b c gh gw"],
+        image: NoisyImage,
+        t: Int[Tensor, " b"],
+        hq: Float[Tensor, "b 3 h w"],
+    ) -> Tensor:
+        """Return the loss of the denoiser's `output`: on the decoded picture, or its error."""
+        if self.picture_loss is None:
+            return F.mse_loss(output, image.target)
+        kind, abar = self.srdm.scheduler.config.prediction_type, self.srdm.abar[t]
+        clean = predict_x0(kind, output, image.latents, abar.view(-1, 1, 1, 1))
+        terms = self.picture_loss(
+            self.srdm.picture(clean, image.lq_latents),
+            hq,
+            self.global_step,
+            generator(self.seed, "window", self.global_step),
+        )
+        for name, term in terms.items():
+            self.log_loss(name, term, shown=False)
+        return torch.stack(list(terms.values())).sum()
+
     def read_lq(self, lq: Float[Tensor, "b 3 h w"]) -> Conditions:
         """Return the conditions of both branches, computed once per image."""
         return Conditions(lq, self.srdm.encode_lq(lq), self.segdm.read_lq(lq))
 
     def predict_step_at(
-        self, conditions: Conditions, guidance: float = 1.0, exchange: bool = True
+        self,
+        conditions: Conditions,
+        guidance: float = 1.0,
+        exchange: bool = True,
+        given: Int[Tensor, "b gh gw"] | None = None,
     ) -> Callable[[Tensor, Tensor, int], Prediction]:
         """Return the call (z_t, S_t, t) to both networks' predictions.
 
@@ -125,6 +163,7 @@ class JointSegSR(Task):
             guidance: Semantic guidance scale: 0 restores without the mask, 1 as trained, more
                 exaggerates what the mask changes.
             exchange: Whether the mask sees the image (I_t).
+            given: The classes that are held fixed, which are sure; 255 elsewhere.
         """
 
         @torch.no_grad()
@@ -137,12 +176,19 @@ class JointSegSR(Task):
                 aid = self.bridge.aid(noisy, now)
             log_mask = self.segdm.predict(masks, t, conditions.prior.features, aid)
             if guidance == 0:
-                return Prediction(self.srdm.denoiser(latents, now, lq_guidance), log_mask)
-            control = add_guidance(lq_guidance, self.bridge.control(masks, now))
+                output = self.srdm.denoise(latents, now, conditions.lq_latents, lq_guidance)
+                return Prediction(output, log_mask)
+            sure = self.segdm.sure(log_mask)
+            if given is not None:
+                sure = sure | (given != IGNORE_INDEX)
+            seen = masks.masked_fill(~sure, IGNORE_INDEX)
+            control = add_guidance(lq_guidance, self.bridge.control(seen, now))
             if guidance == 1:
-                return Prediction(self.srdm.denoiser(latents, now, control), log_mask)
+                output = self.srdm.denoise(latents, now, conditions.lq_latents, control)
+                return Prediction(output, log_mask)
             both = {width: torch.cat([control[width], lq_guidance[width]]) for width in control}
-            output = self.srdm.denoiser(latents.repeat(2, 1, 1, 1), now.repeat(2), both)
+            state, lq_latents = (x.repeat(2, 1, 1, 1) for x in (latents, conditions.lq_latents))
+            output = self.srdm.denoise(state, now.repeat(2), lq_latents, both)
             guided, alone = output.chunk(2)
             return Prediction(guide(guided, alone, guidance), log_mask)
 
@@ -175,7 +221,7 @@ class JointSegSR(Task):
         latents = self.srdm.start_state(conditions.lq_latents, first, generators, start)
         masks = self.segdm.start_state(conditions.prior.features, generators)
         yield from joint_reverse(
-            self.predict_step_at(conditions, guidance, exchange),
+            self.predict_step_at(conditions, guidance, exchange, mask),
             scheduler,
             self.segdm.abar,
             latents,
@@ -186,15 +232,16 @@ class JointSegSR(Task):
 
     def decode(
         self, step: JointStep, conditions: Conditions
-    ) -> tuple[Float[Tensor, "b 3 sh sw"], Int[Tensor, "b sh sw"]]:
-        """Return the image in [0, 1] and the mask that a step predicts, at HQ size."""
+    ) -> tuple[Float[Tensor, "b 3 sh sw"], Int[Tensor, "b sh sw"], Bool[Tensor, "b sh sw"]]:
+        """Return what a step predicts at HQ size: image in [0, 1], classes, where those are sure."""
         image = self.srdm.decode(step.predicted_latents, conditions.lq_latents, conditions.lq)
-        return image, decode_mask(step.mask_log_probs, self.segdm.factor)
+        return image, *self.segdm.decode(step.mask_log_probs)
 
     def restore_batch(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, Tensor]:
-        """Return the restored images and masks of a batch, each seeded by its name."""
+        """Return the restored images and classes of a batch, each seeded by its name."""
         *_, last = self.sample(conditions, self.evaluation_generators(batch))
-        return self.decode(last, conditions)
+        image, classes, _ = self.decode(last, conditions)
+        return image, classes
 
     def restore(
         self,

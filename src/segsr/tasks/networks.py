@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -9,6 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.tasks.blocks import blocks
 from segsr.tasks.task import Task
 
@@ -24,6 +26,8 @@ class PrepareNetworks(Callback):
         low_precision_frozen: Store frozen matrices and convolutions in the type to which autocast
             would cast them anyway at every call: half the memory, the same numbers. Norms and
             biases stay as they are. Without mixed precision nothing is cast.
+        channels_last: Keep the weights of convolutions channels-last, the layout of tensor cores
+            and of `PixelNorm`; activations follow.
         compile: Compile the trained networks with `torch.compile`; the first steps then take
             minutes.
     """
@@ -33,10 +37,12 @@ class PrepareNetworks(Callback):
         *,
         gradient_checkpointing: bool = False,
         low_precision_frozen: bool = False,
+        channels_last: bool = False,
         compile: bool = False,
     ) -> None:
         self.gradient_checkpointing = gradient_checkpointing
         self.low_precision_frozen = low_precision_frozen
+        self.channels_last = channels_last
         self.compile = compile
         self._exact: list[tuple[nn.Parameter, Tensor]] = []
         self._checkpointed: list[nn.Module] = []
@@ -53,9 +59,11 @@ class PrepareNetworks(Callback):
             self._checkpointed = list(blocks(module))
             for block in self._checkpointed:
                 block.forward = partial(checkpoint, block.forward, use_reentrant=False)
+        if self.channels_last:
+            module.to(memory_format=torch.channels_last)
         dtype = _AUTOCAST.get(precision)
         if self.low_precision_frozen and dtype is not None:
-            for parameter in module.parameters():
+            for parameter in _castable(module):
                 if not parameter.requires_grad and parameter.ndim > 1:
                     self._exact.append((parameter, parameter.data))
                     parameter.data = parameter.data.to(dtype)
@@ -84,6 +92,14 @@ class PrepareNetworks(Callback):
         for part in self._compiled:
             part._compiled_call_impl = None
         self._exact, self._checkpointed, self._compiled = [], [], []
+
+
+def _castable(module: nn.Module) -> Iterator[nn.Parameter]:
+    """The parameters of `module` but for patch autoencoders, which autocast leaves exact."""
+    if not isinstance(module, PatchAutoencoder):
+        yield from module.parameters(recurse=False)
+        for child in module.children():
+            yield from _castable(child)
 
 
 def _trained_networks(task: nn.Module) -> list[nn.Module]:

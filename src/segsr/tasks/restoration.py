@@ -33,12 +33,14 @@ class Step:
     Attributes:
         t: Step on the shared clock.
         image: (3, H, W) in [0, 1].
-        mask: Classes, int64 (H, W).
+        mask: Classes, int64 (H, W); 255 where the prediction is unsure.
+        classes: The likeliest classes, sure or not.
     """
 
     t: int
     image: Tensor
     mask: Tensor
+    classes: Tensor
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,15 @@ class Restoration:
 
     Attributes:
         image: (3, H, W) in [0, 1], H and W exactly SCALE times those of the input.
-        mask: Classes, int64 (H, W).
+        mask: Classes, int64 (H, W); 255 where the prediction is unsure.
+        classes: The likeliest classes, sure or not.
         trajectory: Every step, noisiest first, if it was asked for; the last one holds `image` and
             `mask`.
     """
 
     image: Tensor
     mask: Tensor
+    classes: Tensor
     trajectory: list[Step] = field(repr=False)
 
 
@@ -97,9 +101,9 @@ def restore(
     conditions = model.read_lq(padded)
 
     def decoded(step: JointStep) -> Step:
-        pixels, classes = model.decode(step, conditions)
-        rows, columns = slice(SCALE * height), slice(SCALE * width)
-        return Step(step.t, pixels[0, :, rows, columns], classes[0, rows, columns])
+        parts = model.decode(step, conditions)
+        image, classes, sure = (x[0, ..., : SCALE * height, : SCALE * width] for x in parts)
+        return Step(step.t, image, classes.masked_fill(~sure, IGNORE_INDEX), classes)
 
     seen = []
     for step in model.sample(
@@ -115,7 +119,7 @@ def restore(
             seen.append(decoded(step))
         on_step(step.t)
     last = seen[-1] if trajectory else decoded(step)
-    return Restoration(last.image, last.mask, seen)
+    return Restoration(last.image, last.mask, last.classes, seen)
 
 
 @torch.no_grad()

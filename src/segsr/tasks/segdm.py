@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from segsr.batch import IGNORE_INDEX, Batch
+from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX, Batch
 from segsr.checkpoints.folder import load_component, load_settings, save_folder
 from segsr.diffusion import categorical
 from segsr.diffusion.joint_sampler import mask_step
@@ -29,11 +29,20 @@ MaskSchedule = Literal["linear", "cosine"]
 
 
 class NoisyMask(NamedTuple):
-    """A training sample of the categorical side at its timestep."""
+    """A training sample of the categorical side at its timestep.
+
+    Attributes:
+        features: F_lq.
+        clean: S_0, with the prior's class where there is no label.
+        known: Where there is one.
+        unknown: Where the network must learn to be unsure.
+        masks: S_t, pure noise there.
+    """
 
     features: Tensor
     clean: Tensor
     known: Tensor
+    unknown: Tensor
     masks: Tensor
 
 
@@ -50,6 +59,9 @@ class SegDM(Task):
         first_prediction: Probability of "diffusion on the first prediction" (DDPS): noise is added
             to the network's own first guess instead of the true mask, so that it learns to repair
             what it will meet when sampling.
+        unknown_weight: Weight of being unsure where nothing is known (`UNKNOWN_INDEX`).
+        confidence: A pixel whose likeliest class is less likely than this is unsure: it is 255 in
+            the mask that is returned, and the Seg Controller does not see it.
         steps: Sampling steps where a call names none.
         **task: See `Task`.
     """
@@ -65,6 +77,8 @@ class SegDM(Task):
         mask_schedule: MaskSchedule = "linear",
         kl_weight: float = 1.0,
         first_prediction: float = 0.0,
+        unknown_weight: float = 0.5,
+        confidence: float | int = 0.0,
         steps: int = 4,
         **task: Any,
     ) -> None:
@@ -74,6 +88,8 @@ class SegDM(Task):
         self.factor = factor
         self.kl_weight = kl_weight
         self.first_prediction = first_prediction
+        self.unknown_weight = unknown_weight
+        self.confidence = confidence
         self.steps = steps
         self.mask_schedule = mask_schedule
         self.register_buffer("abar", mask_abar(mask_schedule).float(), persistent=False)
@@ -101,11 +117,13 @@ class SegDM(Task):
         """Return F_lq, S_0, which of its pixels are known, and S_t of `batch` at timesteps `t`.
 
         Pixels without a label take the prior's class, so that S_t looks there as it will when
-        sampling; they count in no loss.
+        sampling; they count in no loss. Unknown ones are noise at every t, since that is what
+        sampling leaves of a mask that stays unsure.
         """
         prior = self.read_lq(batch["lq"])
         labels = encode_mask(batch["mask"], self.factor)
-        known = labels != IGNORE_INDEX
+        unknown = labels == UNKNOWN_INDEX
+        known = (labels != IGNORE_INDEX) & ~unknown
         clean = torch.where(known, labels, prior.logits.argmax(1))
         kept = draw_keep(self.first_prediction, generators).to(clean.device).bool()
         start = clean
@@ -113,7 +131,9 @@ class SegDM(Task):
             guess = self.first_guess(prior.features, generators)
             start = torch.where(kept.view(-1, 1, 1), clean, guess)
         masks = categorical.q_sample(start, self.abar[t], self.num_classes, generators)
-        return NoisyMask(prior.features, clean, known, masks)
+        noise = categorical.uniform_classes(masks.shape, self.num_classes, generators)
+        masks = torch.where(unknown, noise.to(masks.device), masks)
+        return NoisyMask(prior.features, clean, known, unknown, masks)
 
     @torch.no_grad()
     def first_guess(
@@ -130,11 +150,14 @@ class SegDM(Task):
     ) -> tuple[Tensor, Tensor]:
         """Return the cross-entropy on x0 and the bound's term, over the known pixels.
 
-        Both are means over all pixels of the batch, an unknown pixel counting 0: the mean over
-        devices is then the mean over the global batch.
+        Unknown pixels add how sure the prediction is there to the first. Both are means over all
+        pixels of the batch, one without a label counting 0: the mean over devices is then the mean
+        over the global batch.
         """
         logits = logits.float()
         cross_entropy = F.cross_entropy(logits, sample.clean, reduction="none") * sample.known
+        doubt = categorical.uniform_divergence(logits) * sample.unknown
+        cross_entropy = cross_entropy + self.unknown_weight * doubt
         previous = torch.where(
             t > 0, self.abar[(t - 1).clamp(min=0)], torch.ones_like(self.abar[t])
         )
@@ -187,9 +210,26 @@ class SegDM(Task):
         logits: Tensor = self.denoiser(masks, as_timesteps(t, masks), features, aid)
         return logits.float().log_softmax(1)
 
+    def sure(self, log_probs: Float[Tensor, "b k h w"]) -> Bool[Tensor, "b h w"]:
+        """Return where the likeliest class is at least as likely as `confidence`."""
+        return log_probs.amax(1).exp() >= self.confidence
+
+    def decode(
+        self, log_probs: Float[Tensor, "b k gh gw"]
+    ) -> tuple[Int[Tensor, "b sh sw"], Bool[Tensor, "b sh sw"]]:
+        """Return the likeliest classes at HQ size, and where the prediction is sure of them."""
+        likeliest = log_probs.amax(1, keepdim=True).exp()
+        fine = F.interpolate(likeliest, scale_factor=self.factor, mode="bilinear")[:, 0]
+        return decode_mask(log_probs, self.factor), fine >= self.confidence
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the networks and the settings into the model folder `folder`."""
-        settings = {"factor": self.factor, "mask_schedule": self.mask_schedule, "steps": self.steps}
+        settings = {
+            "factor": self.factor,
+            "mask_schedule": self.mask_schedule,
+            "confidence": self.confidence,
+            "steps": self.steps,
+        }
         save_folder(
             folder, {"prior": self.prior, "seg_denoiser": self.denoiser}, {"segdm": settings}
         )

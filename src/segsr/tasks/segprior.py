@@ -8,8 +8,9 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from segsr.batch import IGNORE_INDEX, Batch
+from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX, Batch
 from segsr.checkpoints.folder import save_folder
+from segsr.diffusion.categorical import uniform_divergence
 from segsr.metrics.segmentation import segmentation_metrics
 from segsr.nets.resize_codec import decode_mask, upsample_lq
 from segsr.nets.seg_prior import STRIDE, SegPrior
@@ -24,22 +25,30 @@ class SegPriorTask(Task):
     Args:
         prior: The network; all of it is trained.
         clean: Train on the HQ photographs instead, which makes a labeller of it.
+        unknown_weight: Weight of being unsure where nothing is known (`UNKNOWN_INDEX`).
         **task: See `Task`.
     """
 
-    def __init__(self, prior: SegPrior, *, clean: bool = False, **task: Any) -> None:
+    def __init__(
+        self, prior: SegPrior, *, clean: bool = False, unknown_weight: float = 0.5, **task: Any
+    ) -> None:
         super().__init__(**task)
         self.prior = prior
         self.clean = clean
+        self.unknown_weight = unknown_weight
         self.metrics["mask"] = segmentation_metrics(prior.config.num_classes)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Return the cross-entropy at HQ size, an unknown pixel counting 0."""
+        """Return the cross-entropy at HQ size, a pixel without a label counting 0."""
         logits = self.prior(self._images(batch)).logits
         logits = F.interpolate(logits.float(), scale_factor=STRIDE, mode="bilinear")
-        losses = F.cross_entropy(logits, batch["mask"], ignore_index=IGNORE_INDEX, reduction="none")
-        self.log_loss("mask_cross_entropy", losses.mean())
-        return losses.mean()
+        unknown = batch["mask"] == UNKNOWN_INDEX
+        labels = batch["mask"].masked_fill(unknown, IGNORE_INDEX)
+        losses = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none").mean()
+        doubt = (uniform_divergence(logits) * unknown).mean()
+        self.log_loss("mask_cross_entropy", losses)
+        self.log_loss("unknown", doubt, shown=False)
+        return losses + self.unknown_weight * doubt
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the prior into the model folder `folder`."""

@@ -30,7 +30,7 @@ from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.nets.resize_codec import upsample_lq
-from segsr.nets.time_aware_encoder import as_timesteps
+from segsr.nets.time_aware_encoder import Guidance, as_timesteps
 from segsr.tasks.pictures import log_pictures
 from segsr.tasks.predictions import Predictions
 from segsr.tasks.task import Task, draw_normal, draw_timesteps
@@ -59,6 +59,8 @@ class SRDM(Task):
         scheduler: A diffusers scheduler (DDPM, DDIM, DPM-Solver++): betas and prediction type for
             training, and the sampler's steps.
         residual_scale: Scale of the residual state; None diffuses z_hq itself.
+        concat_lq: The denoiser reads the LQ latent beside the state, as SR3's does; StableSR's
+            reads it through the guidance alone.
         timestep_weights: The cumulative alphas (T,) to the probabilities of t in training; uniform
             if None.
         train_denoiser: Train the whole U-Net; otherwise its SFTs alone, on a frozen U-Net.
@@ -81,6 +83,7 @@ class SRDM(Task):
         scheduler: Any,
         *,
         residual_scale: float | None = None,
+        concat_lq: bool = False,
         timestep_weights: Callable[[Tensor], Tensor] | None = None,
         train_denoiser: bool = False,
         steps: int = 4,
@@ -97,6 +100,7 @@ class SRDM(Task):
         self.denoiser = denoiser
         self.scheduler = scheduler
         self.residual_scale = residual_scale
+        self.concat_lq = concat_lq
         self.steps = steps
         self.temperature = temperature
         self.fidelity = fidelity
@@ -138,6 +142,27 @@ class SRDM(Task):
             return state
         return self.abar[t].view(-1, 1, 1, 1).sqrt() * lq_latents + self.residual_scale * state
 
+    def denoise(
+        self,
+        state: Float[Tensor, "b c gh gw"],
+        t: Int[Tensor, " b"],
+        lq_latents: Float[Tensor, "b c gh gw"],
+        guidance: Guidance | None = None,
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return the denoiser's output, of the scheduler's prediction type.
+
+        Args:
+            state: The noisy state at `t`.
+            t: Its timesteps.
+            lq_latents: From `encode_lq`.
+            guidance: Of the image controller, perhaps with the bridge's; the former alone if None.
+        """
+        if guidance is None:
+            guidance = self.controller(lq_latents, t)
+        seen = torch.cat([state, lq_latents], 1) if self.concat_lq else state
+        output: Tensor = self.denoiser(seen, t, guidance)
+        return output
+
     def noise(
         self, batch: Batch, t: Int[Tensor, " b"], generators: list[torch.Generator]
     ) -> NoisyImage:
@@ -153,14 +178,14 @@ class SRDM(Task):
 
     def draw_timesteps(self, generators: list[torch.Generator]) -> Int[Tensor, " b"]:
         """Draw each sample's training timestep."""
-        return draw_timesteps(self.timestep_weights.cpu(), generators).to(self.abar.device)
+        return draw_timesteps(self.timestep_weights, generators).to(self.abar.device)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the mean squared error of the denoiser's prediction."""
         generators = self.generators(batch)
         t = self.draw_timesteps(generators)
         sample = self.noise(batch, t, generators)
-        output = self.denoiser(sample.latents, t, self.controller(sample.lq_latents, t))
+        output = self.denoise(sample.latents, t, sample.lq_latents)
         loss = F.mse_loss(output.float(), sample.target)
         self.log_loss("image_loss", loss)
         return loss
@@ -196,9 +221,34 @@ class SRDM(Task):
         for t in times:
             with torch.no_grad():
                 now = as_timesteps(t, state)
-                output = self.denoiser(state, now, self.controller(lq_latents, now))
+                output = self.denoise(state, now, lq_latents)
                 clean, state = image_step(scheduler, output, state, t, generators)
             yield clean
+
+    @torch.no_grad()
+    def roll_out(
+        self, lq_latents: Float[Tensor, "b c gh gw"], noise: Tensor, t: Int[Tensor, " b"]
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return each sample's state at its `t`, as the sampler arrives at it from `noise`.
+
+        Args:
+            lq_latents: From `encode_lq`.
+            noise: Standard normal; the sampler starts from `temperature` times it.
+            t: Timesteps of the sampler, on the CPU.
+        """
+        scheduler = self.timed_scheduler(None)
+        moving = self.temperature * noise
+        state = moving
+        for time in scheduler.timesteps.tolist():
+            here = (t == time).to(state.device, non_blocking=True).view(-1, 1, 1, 1)
+            state = torch.where(here, moving, state)
+            going = (t < time).nonzero()[:, 0].to(state.device, non_blocking=True)
+            if len(going):
+                now, lq = moving[going], lq_latents[going]
+                output = self.denoise(now, as_timesteps(time, now), lq)
+                then = scheduler.step(output.float(), time, now).prev_sample
+                moving = moving.index_copy(0, going, then)
+        return state
 
     def restore(
         self, lq: Float[Tensor, "b 3 h w"], generators: list[torch.Generator], **options: Any
@@ -219,14 +269,30 @@ class SRDM(Task):
         self, clean: Tensor, lq_latents: Tensor, lq: Float[Tensor, "b 3 h w"]
     ) -> Float[Tensor, "b 3 sh sw"]:
         """Return the image of a clean state, clamped to [0, 1]."""
-        latents = self.from_state(clean, lq_latents)
         enlarged = None if self.autoencoder.cfw is None else upsample_lq(lq)
-        return self.autoencoder.decode(latents, enlarged, self.fidelity).clamp(0, 1)
+        return self.picture(clean, lq_latents, enlarged).clamp(0, 1)
+
+    def picture(
+        self,
+        clean: Float[Tensor, "b c gh gw"],
+        lq_latents: Float[Tensor, "b c gh gw"],
+        enlarged: Float[Tensor, "b 3 sh sw"] | None = None,
+    ) -> Float[Tensor, "b 3 sh sw"]:
+        """Return the image of a clean state, in [0, 1] up to overshoot, with its gradient.
+
+        Args:
+            clean: The clean state.
+            lq_latents: From `encode_lq`.
+            enlarged: The LQ images at HQ size, for the controllable decoder.
+        """
+        latents = self.from_state(clean, lq_latents)
+        return self.autoencoder.decode(latents, enlarged, self.fidelity)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the networks, the scheduler and the settings into the model folder `folder`."""
         settings = {
             "residual_scale": self.residual_scale,
+            "concat_lq": self.concat_lq,
             "steps": self.steps,
             "temperature": self.temperature,
         }

@@ -160,8 +160,14 @@ class Task(LightningModule):
         torch.manual_seed(derive_seed(self.seed, "step", self.global_step, self.global_rank))
 
     def generators(self, batch: Batch) -> list[torch.Generator]:
-        """One generator per sample, keyed by (seed, step, name): equal however a batch is split."""
-        return [generator(self.seed, self.global_step, name) for name in batch["name"]]
+        """One generator per sample, keyed by (seed, step, name): equal however a batch is split.
+
+        They draw on the device that trains, where a step's millions of normals cost nothing.
+        """
+        device = self.device
+        return [
+            generator(self.seed, self.global_step, name, device=device) for name in batch["name"]
+        ]
 
     def evaluation_generators(self, batch: Batch) -> list[torch.Generator]:
         """One generator per sample, keyed by (seed, name) as in `segsr upscale`."""
@@ -177,17 +183,19 @@ class Task(LightningModule):
 
 
 def draw_normal(like: Tensor, generators: list[torch.Generator]) -> Tensor:
-    """Standard normal noise shaped as `like`, each sample from its own CPU generator."""
+    """Standard normal noise shaped as `like`, each sample from its own generator."""
     shape = like.shape[1:]
-    return torch.stack([torch.randn(shape, generator=g) for g in generators]).to(like)
+    drawn = [torch.randn(shape, generator=g, device=g.device) for g in generators]
+    return torch.stack(drawn).to(like)
 
 
 def draw_timesteps(weights: Tensor, generators: list[torch.Generator]) -> Tensor:
     """One timestep per sample, drawn with probabilities proportional to `weights` (T,)."""
-    drawn = [torch.multinomial(weights, 1, generator=g) for g in generators]
+    drawn = [torch.multinomial(weights.to(g.device), 1, generator=g) for g in generators]
     return torch.cat(drawn)
 
 
 def draw_keep(probability: float, generators: list[torch.Generator]) -> Tensor:
     """1 or 0 per sample: 0 with `probability`, to drop a condition."""
-    return torch.cat([torch.rand(1, generator=g) >= probability for g in generators]).float()
+    drawn = [torch.rand(1, generator=g, device=g.device) for g in generators]
+    return (torch.cat(drawn) >= probability).float()

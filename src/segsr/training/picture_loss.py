@@ -1,0 +1,114 @@
+"""What a restored picture is trained on: pixels, features, and what a discriminator makes of it."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segsr.nets.discriminator import FeatureDiscriminator
+from segsr.training.perceptual import feature_distance
+
+
+class PictureLoss(nn.Module):
+    """L1 on pixels and their gradients, a perceptual term, and an adversarial one.
+
+    The discriminator learns within the same backward pass: the generator's term sees it frozen, its
+    own term sees the restored pictures detached. So one optimizer trains both, and checkpoints,
+    accumulation and distributed training need nothing of their own.
+
+    Args:
+        gradient: Weight of the L1 between horizontal and vertical differences, beside the pixels'
+            L1 of weight 1.
+        features: The feature network (`VGGFeatures`); without it there is neither a perceptual nor
+            an adversarial term.
+        perceptual: Weight of the distance between features.
+        discriminator: Without it there is no adversarial term.
+        adversarial: Weight of the adversarial term.
+        ramp: Steps over which it rises from 0.
+        window: Side of the random window, in pixels, on which features are compared and judged;
+            None takes the whole picture.
+    """
+
+    def __init__(
+        self,
+        *,
+        gradient: float = 0.0,
+        features: nn.Module | None = None,
+        perceptual: float = 1.0,
+        discriminator: FeatureDiscriminator | None = None,
+        adversarial: float = 0.1,
+        ramp: int = 1000,
+        window: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.gradient = gradient
+        self.features = features
+        self.perceptual = perceptual
+        self.discriminator = None if features is None else discriminator
+        self.adversarial = adversarial
+        self.ramp = ramp
+        self.window = window
+
+    def forward(
+        self,
+        restored: Float[Tensor, "b 3 h w"],
+        truth: Float[Tensor, "b 3 h w"],
+        step: int,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        """Return the weighted terms by name; their sum is the loss.
+
+        Args:
+            restored: Predicted pictures, in [0, 1] up to overshoot.
+            truth: What they should be.
+            step: Of the optimizer, for the ramp.
+            generator: A CPU generator for the window.
+        """
+        restored = restored.float()
+        terms = {"l1": F.l1_loss(restored, truth)}
+        if self.gradient:
+            terms["gradient"] = self.gradient * gradient_distance(restored, truth)
+        if self.features is None:
+            return terms
+        rows, columns = _window(truth.shape[-2:], self.window, generator)
+        restored, truth = restored[..., rows, columns], truth[..., rows, columns]
+        seen = self.features(restored)
+        with torch.no_grad():
+            real = self.features(truth)
+        terms["perceptual"] = self.perceptual * feature_distance(seen, real)
+        if self.discriminator is not None:
+            weight = self.adversarial * min(1.0, (step + 1) / self.ramp)
+            self.discriminator.requires_grad_(False)
+            terms["adversarial"] = -weight * _mean(self.discriminator(restored, seen))
+            self.discriminator.requires_grad_(True)
+            fake = self.discriminator(restored.detach(), [x.detach() for x in seen])
+            truly = self.discriminator(truth, real)
+            terms["discriminator"] = _mean([F.relu(1 + x) for x in fake]) + _mean(
+                [F.relu(1 - x) for x in truly]
+            )
+        return terms
+
+
+def gradient_distance(
+    restored: Float[Tensor, "b 3 h w"], truth: Float[Tensor, "b 3 h w"]
+) -> Float[Tensor, ""]:
+    """Return the L1 of the differences between neighbouring rows, plus that between columns."""
+    difference = restored - truth
+    return difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean()
+
+
+def _mean(maps: list[Tensor]) -> Tensor:
+    """The mean over maps of different sizes, each counting alike."""
+    return torch.stack([x.float().mean() for x in maps]).mean()
+
+
+def _window(size: torch.Size, side: int | None, generator: torch.Generator) -> tuple[slice, slice]:
+    def span(length: int) -> slice:
+        if side is None or side >= length:
+            return slice(None)
+        start = int(torch.randint(length - side + 1, (), generator=generator))
+        return slice(start, start + side)
+
+    return span(size[0]), span(size[1])

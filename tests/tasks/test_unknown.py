@@ -1,0 +1,81 @@
+"""A mask that is not sure never steers, and unknown photographs teach doubt."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+import tiny
+from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
+from segsr.diffusion.categorical import uniform_divergence
+from segsr.nets.time_aware_encoder import as_timesteps
+from segsr.seeding import generator
+from segsr.tasks.segprior import SegPriorTask
+
+T = torch.tensor([499, 499])
+
+
+def test_the_divergence_from_uniform() -> None:
+    logits = torch.randn(2, 5, 3, 3, dtype=torch.float64)
+    p = logits.softmax(1)
+    expected = (0.2 * (math.log(0.2) - p.log())).sum(1)
+    torch.testing.assert_close(uniform_divergence(logits).double(), expected, atol=1e-5, rtol=1e-5)
+    assert abs(float(uniform_divergence(torch.zeros(1, 7, 1, 1)))) < 1e-6
+
+
+@torch.no_grad()
+def test_unknown_pixels_add_nothing_to_the_bit() -> None:
+    bridge = tiny.bridge(awake=True)
+    masks = torch.randint(tiny.CLASSES, (2, 16, 16))
+    masks[:, :, :9] = IGNORE_INDEX
+    for width, feature in bridge.control(masks, T).items():
+        hidden = -(-9 * width // 16)  # a coarse cell that covers an unknown one is unknown
+        assert not feature[..., :hidden].any()
+        assert feature[..., hidden:].any()
+    nothing = bridge.control(torch.full_like(masks, IGNORE_INDEX), T)
+    assert not any(feature.any() for feature in nothing.values())
+
+
+@torch.no_grad()
+def test_a_mask_that_is_unsure_everywhere_leaves_the_image_branch_alone() -> None:
+    model = tiny.joint().eval()
+    lq = torch.rand(3, 16, 16)
+    steered, alone = (model.restore(lq, seed=1, guidance=g) for g in (1.0, 0.0))
+    assert not torch.equal(steered.image, alone.image)
+    model.segdm.confidence = 1.1
+    unsure = model.restore(lq, seed=1)
+    assert torch.equal(unsure.image, alone.image)
+    assert (unsure.mask == IGNORE_INDEX).all()
+    assert unsure.classes.max() < tiny.CLASSES
+    given = torch.zeros(16, 16).long()
+    assert not torch.equal(model.restore(lq, seed=1, mask=given).image, alone.image)
+
+
+def test_the_prior_learns_doubt_where_nothing_is_known() -> None:
+    task = SegPriorTask(tiny.prior(), unknown_weight=1.0)
+    losses = {}
+    task.log_loss = lambda name, loss, **_: losses.update({name: float(loss)})
+    batch = tiny.batch(2)
+    batch["mask"] = torch.full_like(batch["mask"], UNKNOWN_INDEX)
+    loss = task.training_step(batch, 0)
+    assert losses["mask_cross_entropy"] == 0
+    assert float(loss) == losses["unknown"] > 0
+
+
+def test_unknown_pixels_are_noise_at_every_time() -> None:
+    model = tiny.segdm()
+    batch = tiny.batch(2)
+    batch["mask"][:, :, :32] = UNKNOWN_INDEX
+    t = torch.zeros(2).long()
+    sample = model.noise(batch, t, [generator(i) for i in range(2)])
+    assert (
+        sample.unknown == (F.interpolate(batch["mask"][:, None].float(), 16)[:, 0] == 254)
+    ).all()
+    settled = (sample.masks == sample.clean)[~sample.unknown]
+    assert settled.float().mean() > 0.99
+    noisy = (sample.masks == sample.clean)[sample.unknown]
+    assert noisy.float().mean() < 0.2
+    logits = torch.randn(2, tiny.CLASSES, 16, 16)
+    sharper = logits * (1 + 9 * sample.unknown[:, None])
+    doubtful, sure = (model.loss(x, sample, as_timesteps(5, x))[0] for x in (logits, sharper))
+    assert sure > doubtful
