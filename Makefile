@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
-.PHONY: setup demo test check fmt table2 gpu
+.PHONY: setup demo test check fmt table2 compact gpu
 
 setup: $(INSTALLED)
 
@@ -28,6 +28,14 @@ check: setup
 # The paper's ablation on the embedded weights and sample photographs.
 table2: setup
 	$(BIN)/segsr benchmark -c conf/table2.yaml -o table2_output
+
+# The compact model, all stages: make compact DATA=FOLDER MINUTES=600 TEACHER=FILE VGG=FILE, with
+# DEVICE=cuda on a GPU; see tools/train_compact.py. Killed, it goes on when called again.
+OUT ?= runs/compact
+compact: setup
+	$(BIN)/python tools/train_compact.py --data $(DATA) --out $(OUT) --minutes $(MINUTES) \
+		--device $(if $(filter auto,$(DEVICE)),cpu,$(DEVICE)) \
+		$(if $(TEACHER),--teacher $(TEACHER)) $(if $(VGG),--vgg $(VGG))
 
 # What a GPU does, against the CPU and by the clock: the tests marked gpu, then the table, also after
 # a failed test. PY=python3 takes a Python as it is, without installing anything; DEVICE=cpu tries

@@ -28,9 +28,12 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("segsr")
+        try:
+            return version("segsr")
+        except PackageNotFoundError:  # a checkout on PYTHONPATH
+            return "0+unknown"
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'segsr' has no attribute {name!r}")

@@ -43,11 +43,18 @@ def check(summary, folder, capsys) -> None:
     assert "large.png" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("alloc_cpu.cpp: DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
 def test_what_does_not_fit_is_reported_and_the_rest_is_restored(
-    model, tmp_path, picture, monkeypatch, capsys
+    error, model, tmp_path, picture, monkeypatch, capsys
 ) -> None:
     def exhaust(latents):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+        raise error
 
     check(upscale(model, tmp_path, picture, monkeypatch, exhaust), tmp_path, capsys)
 

@@ -26,6 +26,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import segsr
 from segsr.data.pair_maker import PairMaker
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
@@ -203,7 +204,10 @@ def _make_pair(photo: Path, output: Path, make: PairMaker) -> Record | str:
     return record | {
         "seed": make.seed,
         "params": pair.params,
-        "versions": {name: version(name) for name in ("segsr", "torch", "pillow")},
+        "versions": {
+            "segsr": segsr.__version__,
+            **{name: version(name) for name in ("torch", "pillow")},
+        },
     }
 
 

@@ -168,6 +168,7 @@ def _upscale(
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, torch.cuda.OutOfMemoryError | MemoryError):
+    lacking = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
+    if lacking or "DefaultCPUAllocator" in str(error):  # a CPU's lack is a plain RuntimeError
         return "not enough memory for a photograph of this size: restore a smaller part of it"
     return " ".join(str(error).split()) or type(error).__name__

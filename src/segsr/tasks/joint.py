@@ -233,7 +233,7 @@ class JointSegSR(Task):
     def decode(
         self, step: JointStep, conditions: Conditions
     ) -> tuple[Float[Tensor, "b 3 sh sw"], Int[Tensor, "b sh sw"], Bool[Tensor, "b sh sw"]]:
-        """Return what a step predicts at HQ size: image in [0, 1], classes, where those are sure."""
+        """Return a step's prediction at HQ size: image in [0, 1], classes, where they are sure."""
         image = self.srdm.decode(step.predicted_latents, conditions.lq_latents, conditions.lq)
         return image, *self.segdm.decode(step.mask_log_probs)
 

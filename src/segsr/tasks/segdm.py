@@ -127,7 +127,7 @@ class SegDM(Task):
         clean = torch.where(known, labels, prior.logits.argmax(1))
         kept = draw_keep(self.first_prediction, generators).to(clean.device).bool()
         start = clean
-        if not kept.all():
+        if self.first_prediction:
             guess = self.first_guess(prior.features, generators)
             start = torch.where(kept.view(-1, 1, 1), clean, guess)
         masks = categorical.q_sample(start, self.abar[t], self.num_classes, generators)
