@@ -102,5 +102,5 @@ def test_what_is_missing_is_told_with_how_to_get_it(tmp_path) -> None:
 
 def test_the_packaged_weights_are_small() -> None:
     files = [path for path in (PACKAGED / "compact").rglob("*") if path.is_file()]
-    assert 1e6 < sum(path.stat().st_size for path in files) <= 12e6
+    assert 1e6 < sum(path.stat().st_size for path in files) <= 40e6
     assert {path.suffix for path in files} <= {".json", ".safetensors", ".md"}

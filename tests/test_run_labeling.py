@@ -172,8 +172,8 @@ def test_what_is_no_number_is_told_in_a_sentence(change, photos, recipe, tmp_pat
         ("[sky, no]", "must be a list of words"),
         ("sky", "must be a list of words"),
         ("[sky, sky]", "sky more than once"),
-        ("[]", "1 to 255 names"),
-        (str([f"n{i}" for i in range(256)]), "1 to 255 names"),
+        ("[]", "1 to 254 names"),
+        (str([f"n{i}" for i in range(255)]), "1 to 254 names"),
     ],
 )
 def test_a_vocabulary_that_masks_cannot_hold(names, rule, photos, write, tmp_path, capsys):

@@ -15,7 +15,7 @@ from types import FrameType
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from segsr.batch import IGNORE_INDEX
+from segsr.batch import UNKNOWN_INDEX
 from segsr.config import build, require
 from segsr.errors import Interrupted, SegSRError
 from segsr.labeling.label_photos import Part, Summary, label_photos
@@ -95,9 +95,9 @@ def _names(names: object) -> list[str]:
         )
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SegSRError(f"vocabulary.names has {', '.join(twice)} more than once: leave one")
-    if not 1 <= len(names) <= IGNORE_INDEX:
+    if not 1 <= len(names) <= UNKNOWN_INDEX:
         raise SegSRError(
-            f"vocabulary.names must have 1 to {IGNORE_INDEX} names, as masks have 8 bits a pixel,"
+            f"vocabulary.names must have 1 to {UNKNOWN_INDEX} names, as masks have 8 bits a pixel,"
             f" got {len(names)}: merge some"
         )
     return list(names)

@@ -30,6 +30,26 @@ def test_a_part_and_the_rest(folder) -> None:
     assert names(ImageFolder(folder, "images", without_every=5, first=2)) == ["01.png", "02.png"]
 
 
+def test_the_order_of_a_split_counts_and_first_comes_last(folder) -> None:
+    (folder / "split.txt").write_text("\n".join(f"{i:02}" for i in reversed(range(11))))
+    held, rest, both = (
+        names(ImageFolder(folder, "images", split="split.txt", **options))
+        for options in (
+            {"every": 5, "first": 2},
+            {"without_every": 5, "first": 2},
+            {"every": 2, "without_every": 2},
+        )
+    )
+    assert held == ["10.png", "05.png"]
+    assert rest == ["09.png", "08.png"]
+    assert both == ["08.png", "04.png", "00.png"]
+
+
+def test_a_coarser_rule_takes_a_part_of_what_a_finer_one_takes(folder) -> None:
+    coarse, fine = (names(ImageFolder(folder, "images", every=n)) for n in (4, 2))
+    assert set(coarse) < set(fine)
+
+
 def test_unknown_photographs_train_without_labels(folder) -> None:
     data = MaskedPairDataModule(
         train=[ImageFolder(folder, "images", unknown=True)], crop_size=32, batch_size=2

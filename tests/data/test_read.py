@@ -30,6 +30,17 @@ def test_an_index_that_is_no_class_is_refused(picture, tmp_path):
     assert read_sample(Files(image, mask, num_classes=35)).mask is not None
 
 
+def test_a_label_image_never_says_unknown(picture, tmp_path):
+    image = picture(tmp_path / "a.png", 4, 2)
+    mask = tmp_path / "m.png"
+    Image.fromarray(np.array([[0, 253, 254, 255]] * 2, dtype=np.uint8)).save(mask)
+    with pytest.raises(SegSRError, match=r"holds the index 254, but classes are 0 to 253"):
+        read_sample(Files(image, mask, num_classes=255))
+    mapped = read_sample(Files(image, mask, class_map={0: 5})).mask
+    assert mapped is not None
+    assert mapped[0].tolist() == [5, IGNORE_INDEX, IGNORE_INDEX, IGNORE_INDEX]
+
+
 def test_every_complaint_names_the_file_the_rule_and_the_remedy(picture, tmp_path):
     image = picture(tmp_path / "a.png", 48, 40)
     colour = picture(tmp_path / "colour.png", 48, 40)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import tiny
-from segsr.classes import PALETTE
+from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.cli import main
 from segsr.errors import SegSRError
 from segsr.inference.upscale import find_device, upscale_files
@@ -101,6 +101,17 @@ def test_a_mask_of_the_users_own(model, tmp_path) -> None:
     save(tmp_path / "colour.png")
     summary = upscale_files([photo], tmp_path / "bad", model=model, mask=tmp_path / "colour.png")
     assert "class indices" in summary.errors[photo]
+
+
+def test_what_is_unsure_is_255_in_the_mask_and_grey(tmp_path) -> None:
+    network = tiny.joint(seed=1)
+    network.segdm.confidence = 1.1
+    network.save_pretrained(tmp_path / "model")
+    photo = save(tmp_path / "photo.png", 16, 16)
+    upscale_files([photo], tmp_path / "out", model=str(tmp_path / "model"))
+    mask = Image.open(tmp_path / "out" / "photo_mask.png")
+    assert (np.asarray(mask) == 255).all()
+    assert (np.asarray(mask.convert("RGB")) == IGNORE_COLOUR).all()
 
 
 def test_one_mask_for_many_photographs_is_refused(model, tmp_path) -> None:

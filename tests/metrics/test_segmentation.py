@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from segsr.batch import IGNORE_INDEX
+from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
 from segsr.errors import SegSRError
-from segsr.metrics.segmentation import MeanIoU, iou_per_class, segmentation_metrics
+from segsr.metrics.segmentation import (
+    MeanIoU,
+    iou_per_class,
+    labelling_metrics,
+    segmentation_metrics,
+)
 
 
 def by_hand(predicted: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
@@ -68,3 +73,33 @@ def test_a_predicted_value_that_is_no_class_is_refused(value: int) -> None:
 def test_a_true_value_that_is_no_class_is_refused() -> None:
     with pytest.raises(SegSRError, match="true mask holds the value 40"):
         MeanIoU(34).update(torch.zeros(1, 4, 4).long(), torch.full((1, 4, 4), 40))
+
+
+def test_unknown_pixels_of_the_truth_do_not_count() -> None:
+    predicted, truth = random_masks(0, num_classes=9)
+    ignored, unknown = segmentation_metrics(9), segmentation_metrics(9)
+    ignored.update(predicted, truth)
+    unknown.update(predicted, truth.masked_fill(truth == IGNORE_INDEX, UNKNOWN_INDEX))
+    assert ignored.compute() == unknown.compute()
+
+
+@pytest.mark.parametrize("nothing", [IGNORE_INDEX, UNKNOWN_INDEX])
+def test_what_is_labelled_is_counted_over_the_whole_set(nothing: int) -> None:
+    predicted, truth = random_masks(1, num_classes=9)
+    predicted[0, :12] = IGNORE_INDEX
+    metrics = labelling_metrics()
+    for batch in ([0], [1, 2, 3]):
+        metrics.update(predicted[batch], truth.masked_fill(truth == IGNORE_INDEX, nothing)[batch])
+    p, t = predicted.numpy(), truth.numpy()
+    judged = (p != IGNORE_INDEX) & (t != IGNORE_INDEX)
+    scores = metrics.compute()
+    assert scores["share"].item() == pytest.approx(1 - 12 / (4 * 24))
+    assert scores["accuracy"].item() == pytest.approx((p == t)[judged].mean())
+
+
+def test_a_mask_that_labels_nothing_has_no_accuracy() -> None:
+    metrics = labelling_metrics()
+    metrics.update(torch.full((1, 4, 4), IGNORE_INDEX), torch.zeros(1, 4, 4).long())
+    scores = metrics.compute()
+    assert scores["share"] == 0
+    assert scores["accuracy"].isnan()

@@ -29,7 +29,7 @@ def test_the_autoencoder_stage_leaves_principal_components(tmp_path) -> None:
     fit("compact_autoencoder", tmp_path, "model.basis_batches=4")
     codec = Autoencoder(load_component(tmp_path / "weights", "autoencoder"))
     basis = codec.codec.encoder.detach().flatten(1)
-    torch.testing.assert_close(basis @ basis.T, torch.eye(24), atol=1e-4, rtol=0)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(48), atol=1e-4, rtol=0)
     photo = read_photo(samples_folder() / "images" / "friends.jpg").image[None]
     with torch.no_grad():
         assert float(psnr_y(codec.decode(codec.encode(photo)), photo)) > 45

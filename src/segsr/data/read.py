@@ -77,6 +77,7 @@ def _read_mask(
     labels = read_labels(path)
     if class_map is not None:
         return torch.from_numpy(lookup_table(class_map)[labels.numpy()])
+    num_classes = min(num_classes, UNKNOWN_INDEX)  # which says something else than a class
     unknown = labels[(labels >= num_classes) & (labels != IGNORE_INDEX)]
     if len(unknown):
         raise SegSRError(

@@ -45,5 +45,5 @@ class Mixture:
             if chosen:
                 sharp, lq = recipe(hq[chosen], [generators[i] for i in chosen])
                 pairs |= dict(zip(chosen, zip(sharp, lq, strict=True), strict=True))
-        sharp, lq = zip(*(pairs[i] for i in range(len(hq))), strict=True)
-        return torch.stack(sharp), torch.stack(lq)
+        done = [pairs[i] for i in range(len(hq))]
+        return torch.stack([pair[0] for pair in done]), torch.stack([pair[1] for pair in done])

@@ -49,8 +49,9 @@ def upscale_files(
     """Restore photographs, one after another, and say what became of each.
 
     `photo.jpg` becomes `output/photo.png`, exactly SCALE times as large, with its mask in colours
-    as `output/photo_mask.png`. The noise of a photograph depends on `seed` and its file name only.
-    A bad file is reported and the rest goes on; files are complete or not there at all.
+    as `output/photo_mask.png`, 255 (dark grey) where the model is unsure. The noise of a photograph
+    depends on `seed` and its file name only. A bad file is reported and the rest goes on; files are
+    complete or not there at all.
 
     Args:
         inputs: Photographs, and folders of them.

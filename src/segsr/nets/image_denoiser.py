@@ -81,7 +81,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
         timesteps: Int[Tensor, " b"],
         guidance: Guidance,
         prompt: Float[Tensor, "b n d"] | None = None,
-    ) -> Float[Tensor, "b d h w"]:
+    ) -> Float[Tensor, "b o h w"]:
         """Return the prediction for `latents` at `timesteps`.
 
         Args:

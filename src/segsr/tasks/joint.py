@@ -18,7 +18,7 @@ from segsr.checkpoints.folder import find_folder, load_component, save_folder
 from segsr.diffusion.gaussian import guide, predict_x0
 from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse
 from segsr.metrics.restoration import restoration_metrics
-from segsr.metrics.segmentation import segmentation_metrics
+from segsr.metrics.segmentation import labelling_metrics, segmentation_metrics
 from segsr.nets.bridge import DualModalityBridge
 from segsr.nets.resize_codec import decode_mask, enlarge
 from segsr.nets.seg_prior import Prior
@@ -94,6 +94,7 @@ class JointSegSR(Task):
                 "restored": restoration_metrics(),
                 "bicubic": restoration_metrics(),
                 "mask": segmentation_metrics(segdm.num_classes),
+                "labelled": labelling_metrics(),
                 "prior": segmentation_metrics(segdm.num_classes),
             }
         )
@@ -237,11 +238,10 @@ class JointSegSR(Task):
         image = self.srdm.decode(step.predicted_latents, conditions.lq_latents, conditions.lq)
         return image, *self.segdm.decode(step.mask_log_probs)
 
-    def restore_batch(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, Tensor]:
-        """Return the restored images and classes of a batch, each seeded by its name."""
+    def restore_batch(self, batch: Batch, conditions: Conditions) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what a batch becomes, each of it seeded by its name; see `decode`."""
         *_, last = self.sample(conditions, self.evaluation_generators(batch))
-        image, classes, _ = self.decode(last, conditions)
-        return image, classes
+        return self.decode(last, conditions)
 
     def restore(
         self,
@@ -298,18 +298,19 @@ class JointSegSR(Task):
     def evaluate(self, batch: Batch) -> Predictions:
         """Restore the batch, measure it against bicubic and the prior, and picture it."""
         conditions = self.read_lq(batch["lq"])
-        image, mask = self.restore_batch(batch, conditions)
+        image, classes, sure = self.restore_batch(batch, conditions)
         if "hq" in batch:
             self.measure("restored", image, batch["hq"])
             self.measure("bicubic", enlarge(batch["lq"]), batch["hq"])
         if "mask" in batch:
             first = decode_mask(conditions.prior.logits, self.segdm.factor)
-            self.measure("mask", mask, batch["mask"])
+            self.measure("mask", classes, batch["mask"])
+            self.measure("labelled", classes.masked_fill(~sure, IGNORE_INDEX), batch["mask"])
             self.measure("prior", first, batch["mask"])
-        log_pictures(self, batch, image, mask)
-        return Predictions(batch["name"], image, mask)
+        log_pictures(self, batch, image, classes)
+        return Predictions(batch["name"], image, classes)
 
     def predict_step(self, batch: Batch, batch_index: int) -> Predictions:
         """Restore a batch of the prediction set."""
-        image, mask = self.restore_batch(batch, self.read_lq(batch["lq"]))
-        return Predictions(batch["name"], image.cpu(), mask.cpu())
+        image, classes, _ = self.restore_batch(batch, self.read_lq(batch["lq"]))
+        return Predictions(batch["name"], image.cpu(), classes.cpu())

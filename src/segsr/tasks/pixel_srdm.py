@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ class PixelSRDM(Task):
         loss: PictureLoss,
         *,
         teacher: nn.Module | None = None,
-        first: float = 2.0,
+        first: float | int = 2.0,
         rollout: float = 0.5,
         **task: Any,
     ) -> None:
@@ -51,8 +52,13 @@ class PixelSRDM(Task):
         self.loss = loss
         self.teacher = teacher
         self.rollout = rollout
-        self.node_weights = node_weights(srdm.abar.cpu(), srdm.steps, first)
-        self.metrics.update(srdm.metrics)
+        self.first = first
+        self.metrics["restored"] = srdm.metrics["restored"]
+
+    @cached_property
+    def node_weights(self) -> Tensor:
+        """How often each timestep is drawn, of shape (T,): 0 but at the sampler's own."""
+        return node_weights(self.srdm.abar.cpu(), self.srdm.steps, self.first)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the pictures predicted from each sample's node."""

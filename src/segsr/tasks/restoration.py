@@ -95,14 +95,19 @@ def restore(
     lq = _as_batch(image).to(model.device)
     height, width = lq.shape[-2:]
     padded = pad_to_multiple(lq, model.srdm.multiple // SCALE, SMALLEST // SCALE)
-    given = None
+    given, held = None, torch.zeros((), dtype=torch.bool, device=lq.device)
     if mask is not None:
         given = _on_grid(mask.to(lq.device), (height, width), padded.shape[-2:], model)
+        cells = (given[0] != IGNORE_INDEX).repeat_interleave(model.segdm.factor, 0)
+        held = cells.repeat_interleave(model.segdm.factor, 1)
+        held = held[: SCALE * height, : SCALE * width]
     conditions = model.read_lq(padded)
 
     def decoded(step: JointStep) -> Step:
-        parts = model.decode(step, conditions)
-        image, classes, sure = (x[0, ..., : SCALE * height, : SCALE * width] for x in parts)
+        image, classes, sure = (
+            x[0, ..., : SCALE * height, : SCALE * width] for x in model.decode(step, conditions)
+        )
+        sure = sure | held  # bilinear doubt does not leak over a given mask's border
         return Step(step.t, image, classes.masked_fill(~sure, IGNORE_INDEX), classes)
 
     seen = []

@@ -16,7 +16,7 @@ from segsr.checkpoints.folder import load_component, load_settings, save_folder
 from segsr.diffusion import categorical
 from segsr.diffusion.joint_sampler import mask_step
 from segsr.diffusion.schedules import mask_abar, trailing_timesteps
-from segsr.metrics.segmentation import segmentation_metrics
+from segsr.metrics.segmentation import labelling_metrics, segmentation_metrics
 from segsr.nets.resize_codec import decode_mask, encode_mask, upsample_lq
 from segsr.nets.seg_denoiser import SegDenoiser
 from segsr.nets.seg_prior import STRIDE, Prior, SegPrior
@@ -94,6 +94,7 @@ class SegDM(Task):
         self.mask_schedule = mask_schedule
         self.register_buffer("abar", mask_abar(mask_schedule).float(), persistent=False)
         self.metrics["mask"] = segmentation_metrics(self.num_classes)
+        self.metrics["labelled"] = labelling_metrics()
 
     @property
     def num_classes(self) -> int:
@@ -191,15 +192,15 @@ class SegDM(Task):
         generators: list[torch.Generator],
         *,
         steps: int | None = None,
-    ) -> Iterator[Int[Tensor, "b sh sw"]]:
-        """Yield the mask predicted at every step of the reverse process, at HQ size."""
+    ) -> Iterator[tuple[Int[Tensor, "b sh sw"], Bool[Tensor, "b sh sw"]]]:
+        """Yield what is predicted at every step of the reverse process; see `decode`."""
         features = self.read_lq(lq).features
         masks = self.start_state(features, generators)
         times = trailing_timesteps(steps or self.steps, len(self.abar))
         for t, t_next in zip(times, [*times[1:], None], strict=True):
             with torch.no_grad():
                 log_x0 = self.predict(masks, t, features)
-            yield decode_mask(log_x0, self.factor)
+            yield self.decode(log_x0)
             if t_next is not None:
                 masks = mask_step(self.abar, log_x0, masks, t, t_next, generators)
 
@@ -249,7 +250,8 @@ class SegDM(Task):
 
     def evaluate(self, batch: Batch) -> Predictions:
         """Sample the mask from seeded noise, measure and picture it."""
-        *_, mask = self.sample(batch["lq"], self.evaluation_generators(batch))
-        self.measure("mask", mask, batch["mask"])
-        log_pictures(self, batch, mask=mask)
-        return Predictions(batch["name"], None, mask)
+        *_, (classes, sure) = self.sample(batch["lq"], self.evaluation_generators(batch))
+        self.measure("mask", classes, batch["mask"])
+        self.measure("labelled", classes.masked_fill(~sure, IGNORE_INDEX), batch["mask"])
+        log_pictures(self, batch, mask=classes)
+        return Predictions(batch["name"], None, classes)

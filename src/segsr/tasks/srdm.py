@@ -87,7 +87,7 @@ class SRDM(Task):
         timestep_weights: Callable[[Tensor], Tensor] | None = None,
         train_denoiser: bool = False,
         steps: int = 4,
-        temperature: float = 1.0,
+        temperature: float | int = 1.0,
         cfw: ControllableDecoder | None = None,
         fidelity: float = 0.5,
         **task: Any,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,10 +17,10 @@ CLOCK = (999, 888, 777, 666, 555, 444, 333, 222, 111)
 def restoration():
     """Step by step brighter, the mask going from class to class."""
     steps = [
-        Step(t, torch.full((3, 30, 40), i / 10), torch.full((30, 40), i))
+        Step(t, torch.full((3, 30, 40), i / 10), *[torch.full((30, 40), i)] * 2)
         for i, t in enumerate(CLOCK)
     ]
-    return Restoration(steps[-1].image, steps[-1].mask, steps)
+    return Restoration(steps[-1].image, steps[-1].mask, steps[-1].classes, steps)
 
 
 def test_steps_at_even_distances_with_the_first_and_the_last(restoration, pictures, inside):
@@ -49,7 +51,7 @@ def test_the_legend_names_the_classes_that_are_drawn(restoration, legend):
 
 
 def test_fewer_steps_than_columns(restoration):
-    short = Restoration(restoration.image, restoration.mask, restoration.trajectory[:2])
+    short = replace(restoration, trajectory=restoration.trajectory[:2])
     assert len(draw_trajectory(short).axes) == 4
 
 
@@ -62,4 +64,4 @@ def test_it_becomes_files(restoration, tmp_path):
 
 def test_without_steps_it_says_how_to_get_them(restoration):
     with pytest.raises(SegSRError, match="trajectory=True"):
-        draw_trajectory(Restoration(restoration.image, restoration.mask, []))
+        draw_trajectory(replace(restoration, trajectory=[]))
