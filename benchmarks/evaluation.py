@@ -27,8 +27,8 @@ def resident() -> float:
 
 
 def ours(folder: Path, out: Path, queue: multiprocessing.Queue) -> None:
-    """Measure with `segsr.benchmark.evaluate`."""
-    from segsr.benchmark.evaluate import RECORDS, evaluate_folders
+    """Measure with `segsr.evaluation.evaluate`."""
+    from segsr.evaluation.evaluate import RECORDS, evaluate_folders
     from segsr.metrics.fidelity import Psnr, Ssim
 
     seen: list[float] = []
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--pyiqa", type=int, default=100, help="images that pyiqa is timed on")
     arguments = parser.parse_args()
-    from segsr.benchmark.pairing import pair_files
+    from segsr.evaluation.pairing import pair_files
 
     items = pair_files({"restored": arguments.sr, "hq": arguments.hq}).items
     with tempfile.TemporaryDirectory() as temporary:

@@ -23,12 +23,12 @@ examples: 2
 figures: 1
 metrics: [psnr, acc]
 methods:
-  bicubic: {_target_: segsr.benchmark.methods.Bicubic}
+  bicubic: {_target_: segsr.evaluation.methods.Bicubic}
   other:
-    _target_: segsr.benchmark.methods.Outputs
+    _target_: segsr.evaluation.methods.Outputs
     label: Other
     folders: {RealSR: "${root}/other"}
-  broken: {_target_: segsr.benchmark.methods.SegSR, model: nowhere}
+  broken: {_target_: segsr.evaluation.methods.SegSR, model: nowhere}
 """
 
 

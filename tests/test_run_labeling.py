@@ -5,10 +5,11 @@ import signal
 
 import pytest
 import torch
-from PIL import Image
-
 from label_command import BY_BATCH, label, masks_of, photos_of_two_sizes, times_of
 from launch import SEGSR, stop
+from PIL import Image
+from tiny_transformers import write_model
+
 from segsr import cli
 from segsr.classes import CLASSES, PALETTE
 from segsr.data import ImageFolder, MaskedPairDataModule
@@ -18,7 +19,6 @@ from segsr.files.mask import read_mask, write_mask
 from segsr.files.pixels import read_image
 from segsr.labeling import base
 from segsr.labeling.transformers import TransformersLabeler
-from tiny_transformers import write_model
 
 
 @pytest.fixture

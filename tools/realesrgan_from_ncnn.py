@@ -9,7 +9,7 @@ float16 padded to 4 bytes, and its biases in float32. ncnn wrote the layers in t
 they are computed, so their places alone say which is which in RRDBNet (Wang et al., ESRGAN, 2018).
 
 The keys are spandrel's; `segsr.training.teacher.load_teacher` reads the result, and so does
-`segsr.benchmark.methods.Spandrel`. Weights stay as they are; biases are rounded to float16.
+`segsr.evaluation.methods.Spandrel`. Weights stay as they are; biases are rounded to float16.
 """
 
 from __future__ import annotations

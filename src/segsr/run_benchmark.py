@@ -13,20 +13,20 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.markdown import Markdown
 
-from segsr.benchmark.differences import Step, between_rows, differences_markdown
-from segsr.benchmark.figures.canvas import write_figure
-from segsr.benchmark.figures.trajectory import draw_trajectory
-from segsr.benchmark.gallery import Section
-from segsr.benchmark.illustrate import examples_of, write_figures
-from segsr.benchmark.image_set import ImageSet
-from segsr.benchmark.methods import SegSR
-from segsr.benchmark.pairing import pair_files
-from segsr.benchmark.render import latex, markdown, paper_layout, print_table
-from segsr.benchmark.report import write_report
-from segsr.benchmark.runner import Result, mean_seconds, run_method
-from segsr.benchmark.table import Row, Table, Value
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
+from segsr.evaluation.differences import Step, between_rows, differences_markdown
+from segsr.evaluation.figures.canvas import write_figure
+from segsr.evaluation.figures.trajectory import draw_trajectory
+from segsr.evaluation.gallery import Section
+from segsr.evaluation.illustrate import examples_of, write_figures
+from segsr.evaluation.image_set import ImageSet
+from segsr.evaluation.methods import SegSR
+from segsr.evaluation.pairing import pair_files
+from segsr.evaluation.render import latex, markdown, paper_layout, print_table
+from segsr.evaluation.report.folder import write_report
+from segsr.evaluation.runner import Result, mean_seconds, run_method
+from segsr.evaluation.table import Row, Table, Value
 from segsr.files.atomic import write_text
 from segsr.files.photo import read_photo
 from segsr.metrics.column import Column

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from omegaconf import DictConfig
 
-from segsr.benchmark.evaluate import Evaluation, evaluate_folders
-from segsr.benchmark.protocol import Protocol, fingerprint
-from segsr.benchmark.render import latex, markdown, print_table
-from segsr.benchmark.summary import summarise
-from segsr.benchmark.table import Row, Table
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
+from segsr.evaluation.evaluate import Evaluation, evaluate_folders
+from segsr.evaluation.protocol import Protocol, fingerprint
+from segsr.evaluation.render import latex, markdown, print_table
+from segsr.evaluation.summary import summarise
+from segsr.evaluation.table import Row, Table
 from segsr.files.atomic import write_text
 from segsr.inference.upscale import find_device
 from segsr.metrics.column import Column
@@ -69,7 +69,7 @@ def evaluate(cfg: DictConfig, folders: Mapping[str, Path], output: Path, label: 
 
     Args:
         cfg: Recipe such as conf/evaluate.yaml.
-        folders: By role; see `segsr.benchmark.evaluate.evaluate_folders`.
+        folders: By role; see `segsr.evaluation.evaluate.evaluate_folders`.
         output: Folder of `records.jsonl`, `summary.json`, `table.md`, `table.tex`.
         label: The method's name in the tables.
 

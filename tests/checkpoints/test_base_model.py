@@ -5,10 +5,10 @@ import json
 import logging
 
 import pytest
+import stablesr
 import torch
 from safetensors.torch import load_file, save_file
 
-import stablesr
 from segsr.checkpoints import base_model
 from segsr.checkpoints.base_model import load_denoiser, load_vae
 from segsr.checkpoints.ldm_keys import UNET, take, unet_config, unet_state, vae_config, vae_state

@@ -5,11 +5,11 @@ import resource
 import time
 
 import pytest
+import tiny
 import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
-import tiny
 from segsr import JointSegSR, SegSRPipeline
 from segsr.checkpoints.folder import find_folder, load_component, save_folder
 from segsr.errors import SegSRError

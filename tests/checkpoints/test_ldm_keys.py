@@ -1,6 +1,7 @@
 """The key maps from LDM to diffusers, against the converter that diffusers itself has."""
 
 import pytest
+import stablesr
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
@@ -8,7 +9,6 @@ from diffusers.loaders.single_file_utils import (
     convert_ldm_vae_checkpoint,
 )
 
-import stablesr
 from segsr.checkpoints.ldm_keys import (
     FIRST_STAGE,
     UNET,

@@ -3,13 +3,13 @@
 import json
 
 import pytest
+import stablesr
 import torch
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-import stablesr
 from segsr.checkpoints.prompt import (
     OPEN_CLIP,
     empty_prompt,

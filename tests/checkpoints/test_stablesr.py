@@ -3,10 +3,10 @@
 import json
 
 import pytest
+import stablesr
 import torch
 from safetensors.torch import load_file, save_file
 
-import stablesr
 from segsr import cli
 from segsr.checkpoints.folder import load_component, load_scheduler
 from segsr.checkpoints.prompt import empty_prompt, load_prompt, save_prompt

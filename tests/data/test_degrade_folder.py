@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from PIL import Image
 
-import tiny
 from segsr.cli import main
 from segsr.config import build, load_config
 from segsr.data import degrade_folder

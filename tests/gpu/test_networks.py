@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 import pytest
+import tiny
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-import tiny
 from segsr import JointSegSR
 from segsr.nets.resize_codec import upsample_lq
 from segsr.seeding import generator

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import tiny
 import torch
 
-import tiny
 from segsr.inference.upscale import Summary, upscale_files
 from segsr.nets.image_denoiser import ImageDenoiser
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-
 from saved import checkpoint, losses, tensors
+
 from segsr import run
 from segsr.config import load_config
 
 pytestmark = pytest.mark.gpu
 
-RECIPE = Path(__file__).parents[1] / "tiny.yaml"
+RECIPE = Path(__file__).parents[1] / "support" / "tiny.yaml"
 NETWORKS = "trainer.callbacks.networks"
 AS_ON_GPUS = [f"{NETWORKS}.gradient_checkpointing=true", f"{NETWORKS}.low_precision_frozen=true"]
 """What conf/trainer/gpu.yaml adds."""

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from PIL import Image
 
-import tiny
 from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.cli import main
 from segsr.errors import SegSRError

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from labelers import ByBatch, ByColour
 from PIL import Image
 
-from labelers import ByBatch, ByColour
 from segsr.batch import IGNORE_INDEX
 from segsr.errors import SegSRError
 from segsr.files.mask import read_mask

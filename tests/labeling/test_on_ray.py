@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-
 from label_command import BY_BATCH, label, masks_of, photos_of_two_sizes, times_of
 from launch import SEGSR, environment, stop
+
 from segsr import cli
 
 

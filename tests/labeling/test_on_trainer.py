@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-
 from label_command import BY_BATCH, label, masks_of, photos_of_two_sizes
 from launch import SEGSR, run
 

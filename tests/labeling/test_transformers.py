@@ -8,6 +8,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
+from tiny_transformers import ADE20K_NAMES, KINDS, SIDE, write_model
 from torch.nn import functional as F
 from transformers import ViTConfig
 
@@ -25,7 +26,6 @@ from segsr.labeling.transformers import (
     stitch,
 )
 from segsr.vocabularies import ADE20K
-from tiny_transformers import ADE20K_NAMES, KINDS, SIDE, write_model
 
 WIDE, TALL = (96, 144), (150, 96)
 

@@ -1,12 +1,12 @@
 """The controllable decoder: at weight 0 the plain one, else StableSR's fusions at its levels."""
 
 import pytest
+import stablesr
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional as F
 
-import stablesr
 from segsr.checkpoints.stablesr import read_cfw
 from segsr.nets.autoencoder import Autoencoder
 from segsr.nets.controllable_decoder import ControllableDecoder

@@ -1,10 +1,10 @@
 """The guided U-Net: guidance is an argument of the call, and nothing of it stays behind."""
 
 import pytest
+import tiny
 import torch
 from diffusers import UNet2DConditionModel
 
-import tiny
 from segsr.nets.sft import SFT, GuidedResnetBlock
 from segsr.seeding import generator
 

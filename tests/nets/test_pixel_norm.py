@@ -1,10 +1,10 @@
 """Networks with per-pixel normalisation are strictly local: a tile is a piece of the whole."""
 
 import pytest
+import tiny
 import torch
 from torch import nn
 
-import tiny
 from segsr.nets.bridge import DualModalityBridge
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser

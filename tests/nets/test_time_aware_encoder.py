@@ -1,8 +1,8 @@
 """The half U-Net and what is built on it: sizes, time, silence."""
 
+import tiny
 import torch
 
-import tiny
 from segsr.nets.time_aware_encoder import TimeAwareEncoder, add_guidance, keep_guidance
 
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from torch import nn
 
-import tiny
 from segsr.config import load_config
 from segsr.planning.layout import SD21_UNET, lay_out
 from segsr.tasks.joint import JointSegSR

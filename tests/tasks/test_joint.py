@@ -1,9 +1,9 @@
 """JointSegSR: a silent bridge, noise that belongs to its photograph, losses, gradients."""
 
 import pytest
+import tiny
 import torch
 
-import tiny
 from segsr.seeding import generator
 from segsr.tasks.joint import JointSegSR
 

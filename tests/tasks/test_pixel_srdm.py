@@ -1,11 +1,11 @@
 """Training at the sampler's own steps: what is met in training is what sampling meets."""
 
 import pytest
+import tiny
 import torch
 from diffusers import DDIMScheduler
 from torch import nn
 
-import tiny
 from segsr.nets.discriminator import FeatureDiscriminator
 from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.seeding import generator

@@ -1,10 +1,10 @@
 """SRDM with either of Stable Diffusion's prediction types: an oracle restores what it knows."""
 
 import pytest
+import tiny
 import torch
 from diffusers import DDIMScheduler
 
-import tiny
 from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.seeding import generator
 from segsr.tasks.srdm import SRDM

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 
-import tiny
 from segsr import run
 from segsr.checkpoints.folder import load_component
 from segsr.config import load_config

@@ -3,8 +3,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-
 import tiny
+
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.errors import SegSRError
 

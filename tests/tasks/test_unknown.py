@@ -3,10 +3,10 @@
 import math
 
 import pytest
+import tiny
 import torch
 from torch.nn import functional as F
 
-import tiny
 from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
 from segsr.diffusion.categorical import uniform_divergence
 from segsr.nets.resize_codec import encode_mask

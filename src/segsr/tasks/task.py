@@ -17,8 +17,8 @@ from segsr.batch import Batch
 from segsr.errors import SegSRError
 from segsr.seeding import derive_seed, generator
 from segsr.tasks.predictions import Predictions
-from segsr.tasks.sharding import shard
-from segsr.tasks.trained import frozen_names
+from segsr.training.sharding import shard
+from segsr.training.trained import frozen_names
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 ScheduleFactory = Callable[[Optimizer], LRScheduler]

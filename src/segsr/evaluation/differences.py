@@ -1,0 +1,67 @@
+"""How sure the order of two methods is: paired differences with bootstrap intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from segsr.evaluation.evaluate import Evaluation
+from segsr.evaluation.summary import Difference, difference
+from segsr.metrics.column import Column
+
+
+class Step(NamedTuple):
+    """One method against another, by name of the column."""
+
+    method: str
+    base: str
+    differences: dict[str, Difference]
+
+
+def between_rows(evaluations: Mapping[str, Evaluation], columns: Sequence[Column]) -> list[Step]:
+    """Return each method's differences from the method of the row above, over the same images.
+
+    Args:
+        evaluations: By label of the method, in the order of the rows.
+        columns: Of the table.
+    """
+    steps = []
+    for (base, above), (label, own) in pairwise(evaluations.items()):
+        found = {column.name: difference(own.records, above.records, column) for column in columns}
+        known = {name: value for name, value in found.items() if value is not None}
+        steps.append(Step(label, base, known))
+    return steps
+
+
+def differences_markdown(
+    title: str, steps: Sequence[Step], columns: Sequence[Column], *, intervals: bool = True
+) -> str:
+    """Return the differences as a Markdown table; bold where the interval excludes 0."""
+    shown = [column for column in columns if any(column.name in s.differences for s in steps)]
+    lines = [
+        f"### {title}: differences between rows",
+        "",
+        f"| difference | {' | '.join(column.label for column in shown)} |",
+        f"| --- |{' ---: |' * len(shown)}",
+    ]
+    for step in steps:
+        cells = [_cell(step.differences.get(column.name), column, intervals) for column in shown]
+        lines.append(f"| {step.method} minus {step.base} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Paired over images; bold where the 95 % bootstrap interval excludes 0.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(found: Difference | None, column: Column, intervals: bool) -> str:
+    if found is None:
+        return ""
+    digits = column.decimals + 1  # differences are small
+    text = f"{found.mean:+.{digits}f}"
+    if found.low > 0 or found.high < 0:
+        text = f"**{text}**"
+    if not intervals:
+        return text
+    return f"{text} ({found.low:+.{digits}f} to {found.high:+.{digits}f})"

@@ -1,0 +1,166 @@
+"""Methods over test sets: results written, then measured like any method's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segsr.evaluation.cost import device_name, measured
+from segsr.evaluation.evaluate import Evaluation, evaluate_folders
+from segsr.evaluation.image_set import ImageSet
+from segsr.evaluation.methods import Method, Outputs
+from segsr.evaluation.pairing import Item, pair_files
+from segsr.files.atomic import write_text
+from segsr.files.mask import write_mask
+from segsr.files.photo import read_photo, write_photo
+from segsr.metrics.image_metric import ImageMetric
+from segsr.progress import file_progress, tell
+
+COSTS = "costs.json"
+Costs = dict[str, dict[str, Any]]
+"""Of each photograph by name: `seconds`, `memory` (GiB or null) and `device`."""
+
+
+@dataclass
+class Result:
+    """What a method made of a test set.
+
+    Attributes:
+        label: Name of the method.
+        folders: By role: those of the test set, `restored`, and `mask` if the method has masks.
+        evaluation: What was measured.
+        seconds: Of each photograph by name, for methods that ran here.
+        memory: GiB at the worst moment of any photograph.
+        device: What the method ran on.
+    """
+
+    label: str
+    folders: Mapping[str, Path]
+    evaluation: Evaluation
+    seconds: dict[str, float] = field(default_factory=dict)
+    memory: float | None = None
+    device: str = ""
+
+
+def run_method(
+    method: Method | Outputs,
+    test_set: ImageSet,
+    folders: Mapping[str, Path],
+    metrics: Mapping[str, ImageMetric],
+    settings: Mapping[str, str],
+    output: Path,
+    *,
+    batch_size: int = 4,
+    device: torch.device | str = "cpu",
+) -> Result | None:
+    """Restore a test set with one method and measure the results; None if it has none of it.
+
+    Results that exist are kept, so an interrupted run goes on where it was.
+
+    Args:
+        method: What restores, or where its results lie.
+        test_set: Name of the photographs.
+        folders: Of the test set by role.
+        metrics: By name; those whose inputs are missing are left out.
+        settings: Settings of each metric by name, as text.
+        output: Folder of the method's `restored/`, `mask/` and records.
+        batch_size: Images measured at once.
+        device: Of the metrics.
+    """
+    roles = dict(folders)
+    costs: Costs = {}
+    problems: list[str] = []
+    where = ""
+    if isinstance(method, Outputs):
+        if test_set.name not in method.folders:
+            return None
+        roles["restored"] = Path(method.folders[test_set.name])
+        if method.masks and test_set.name in method.masks:
+            roles["mask"] = Path(method.masks[test_set.name])
+    else:
+        problems = _restore_all(method, folders, output)
+        roles["restored"] = output / "restored"
+        if (output / "mask").is_dir():
+            roles["mask"] = output / "mask"
+        costs = _read_costs(output)
+        where = " and ".join(sorted({cost["device"] for cost in costs.values()}))
+    measurable = {name: m for name, m in metrics.items() if set(m.inputs) <= set(roles)}
+    evaluation = evaluate_folders(
+        {role: path for role, path in roles.items() if path.is_dir()},
+        measurable,
+        settings,
+        output,
+        batch_size=batch_size,
+        device=device,
+        title=f"{test_set.name}: {method.label}, measuring",
+    )
+    evaluation.problems[:0] = problems
+    memories = [c["memory"] for c in costs.values() if c["memory"] is not None]
+    seconds = {name: c["seconds"] for name, c in costs.items()}
+    return Result(method.label, roles, evaluation, seconds, max(memories, default=None), where)
+
+
+def mean_seconds(result: Result) -> float | None:
+    """Return the mean time of a photograph; None for a method that did not run here."""
+    return float(np.mean(list(result.seconds.values()))) if result.seconds else None
+
+
+def _restore_all(method: Method, folders: Mapping[str, Path], output: Path) -> list[str]:
+    """Write what is not there yet of `restored/` and `mask/`; return a sentence per failure."""
+    sources = {role: path for role, path in folders.items() if role in ("lq", "hq")}
+    items = pair_files(sources).items
+    costs = _read_costs(output)
+    todo = [item for item in items if not (output / "restored" / f"{item.name}.png").exists()]
+    problems: list[str] = []
+    with file_progress() as progress:
+        bar = progress.add_task(f"{output.parent.name}: {method.label}", total=len(items))
+        progress.advance(bar, len(items) - len(todo))
+        for i, item in enumerate(todo):
+            try:
+                if i == 0:
+                    method.restore(
+                        *_read(item), item.name
+                    )  # what is compiled and cached at first is not timed
+                costs[item.name] = _restore_to(method, item, output)
+                write_text(output / COSTS, json.dumps(costs, indent=1) + "\n")
+            except Exception as error:  # one photograph must not cost the others
+                reason = " ".join(str(error).split()) or type(error).__name__
+                problems.append(f"{method.label} failed on {item.files['lq']}: {reason}")
+                tell(progress, "failed", problems[-1])
+            progress.advance(bar)
+    return problems
+
+
+def _restore_to(method: Method, item: Item, output: Path) -> dict[str, Any]:
+    """Write one photograph's result; the photograph last, so that it stands for both files."""
+    lq, hq = _read(item)
+    with measured(method.device) as cost:
+        restored = method.restore(lq, hq, item.name)
+    if restored.mask is not None:
+        write_mask(output / "mask" / f"{item.name}.png", restored.mask.cpu())
+    write_photo(output / "restored" / f"{item.name}.png", restored.image.cpu())
+    return {
+        "seconds": cost.seconds,
+        "memory": cost.memory,
+        "device": device_name(method.device),
+    }
+
+
+def _read(item: Item) -> tuple[Tensor, Tensor | None]:
+    hq = item.files.get("hq")
+    return read_photo(item.files["lq"]).image, None if hq is None else read_photo(hq).image
+
+
+def _read_costs(output: Path) -> Costs:
+    path = output / COSTS
+    if not path.exists():
+        return {}
+    costs: Costs = json.loads(path.read_text(encoding="utf-8"))
+    return costs

@@ -1,0 +1,55 @@
+"""The table a fit starts with: which networks there are and which of them are trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+
+class Component(NamedTuple):
+    """One network of a task: its parameters, those that are trained, and how they are stored."""
+
+    name: str
+    parameters: int
+    trainable: int
+    dtype: str
+
+
+def components(task: nn.Module, prefix: str = "") -> Iterator[Component]:
+    """Yield the networks of `task` and of the tasks within it."""
+    for name, child in task.named_children():
+        if isinstance(child, LightningModule):
+            yield from components(child, f"{prefix}{name}.")
+        elif parameters := list(child.parameters()):
+            dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in parameters})
+            yield Component(
+                f"{prefix}{name}",
+                sum(p.numel() for p in parameters),
+                sum(p.numel() for p in parameters if p.requires_grad),
+                " + ".join(dtypes),
+            )
+
+
+class ComponentTable(Callback):
+    """Prints the networks of a task when a fit starts."""
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the table, once every network is as it will be trained."""
+        table = Table("component")
+        for column in ("parameters", "trainable"):
+            table.add_column(column, justify="right")
+        table.add_column("dtype")
+        rows = list(components(pl_module))
+        for row in rows:
+            table.add_row(row.name, f"{row.parameters:,}", f"{row.trainable:,}", row.dtype)
+        table.add_section()
+        totals = (sum(row.parameters for row in rows), sum(row.trainable for row in rows))
+        table.add_row("all", *(f"{total:,}" for total in totals), "")
+        Console().print(table)
