@@ -102,15 +102,16 @@ def predict(cfg: DictConfig) -> None:
 def upscale(arguments: argparse.Namespace) -> int:
     """Restores photographs; status 1 if any of them failed."""
     from segsr.inference.upscale import upscale_files
+    from segsr.model.options import SamplingOptions
 
     summary = upscale_files(
         inputs=arguments.inputs,
         output=arguments.output,
         model=arguments.model,
-        steps=arguments.steps,
+        options=SamplingOptions(
+            steps=arguments.steps, guidance=arguments.guidance, fidelity=arguments.fidelity
+        ),
         seed=arguments.seed,
-        guidance=arguments.guidance,
-        fidelity=arguments.fidelity,
         mask=arguments.mask,
         device=arguments.device,
         overwrite=arguments.overwrite,

@@ -75,7 +75,7 @@ def benchmark(cfg: DictConfig, output: Path) -> list[str]:
             if found is not None:
                 results[test_set.name].append(found)
                 problems.extend(found.evaluation.problems)
-                if cfg.figures and isinstance(method, SegSR) and method.exchange:
+                if cfg.figures and isinstance(method, SegSR) and method.options.exchange:
                     _draw_trajectory(method, found, output / "figures" / _folder(test_set.name))
         del method
         gc.collect()  # one model at a time in memory

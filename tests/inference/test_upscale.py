@@ -105,7 +105,7 @@ def test_a_mask_of_the_users_own(model, tmp_path) -> None:
 
 def test_what_is_unsure_is_255_in_the_mask_and_grey(tmp_path) -> None:
     network = tiny.joint(seed=1)
-    network.segdm.confidence = 1.1
+    network.segdm.branch.confidence = 1.1
     network.save_pretrained(tmp_path / "model")
     photo = save(tmp_path / "photo.png", 16, 16)
     upscale_files([photo], tmp_path / "out", model=str(tmp_path / "model"))

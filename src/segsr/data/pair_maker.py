@@ -17,7 +17,7 @@ from segsr.data.read import Photo
 from segsr.degradation import Pipeline
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image
-from segsr.nets.resize_codec import enlarge
+from segsr.nets.resize_codec import pillow_bicubic
 from segsr.seeding import generator
 
 
@@ -93,7 +93,7 @@ class PairMaker:
         )
         key = generator(self.seed, "degrade", path.name)
         hq, lq, params = self.degradation(photo.hq[None] / 255, [key], return_params=True)
-        return Pair(_bytes(hq), _bytes(lq), _bytes(enlarge(lq)), params[0])
+        return Pair(_bytes(hq), _bytes(lq), _bytes(pillow_bicubic(lq)), params[0])
 
 
 def resize_short_side(pixels: UInt8[Tensor, "3 h w"], side: int) -> UInt8[Tensor, "3 nh nw"]:

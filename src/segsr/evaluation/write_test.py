@@ -18,12 +18,12 @@ from segsr.evaluation.render import latex, markdown
 from segsr.evaluation.summary import summarise
 from segsr.evaluation.table import Row, Table
 from segsr.files.atomic import write_text
-from segsr.inference.write_predictions import write
 from segsr.metrics.agreement import MaskAgreement
 from segsr.metrics.fidelity import Psnr, Ssim
 from segsr.metrics.image_metric import ImageMetric
-from segsr.nets.resize_codec import enlarge
+from segsr.nets.resize_codec import pillow_bicubic
 from segsr.tasks.predictions import Predictions
+from segsr.tasks.write_predictions import write
 
 RESTORED, BICUBIC = "restored", "bicubic"
 
@@ -70,7 +70,7 @@ class WriteTest(Callback):
         if outputs.images is not None:
             found["restored"] = _eight_bit(outputs.images)
             if "hq" in batch and outputs.images.shape == batch["hq"].shape:
-                bicubic = {"restored": _eight_bit(enlarge(batch["lq"]))}
+                bicubic = {"restored": _eight_bit(pillow_bicubic(batch["lq"]))}
                 self._record(BICUBIC, rank, outputs.names, {**bicubic, **truth})
         self._record(RESTORED, rank, outputs.names, {**found, **truth})
 
