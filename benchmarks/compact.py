@@ -34,8 +34,8 @@ from segsr.classes import CLASSES
 from segsr.config import build, load_config
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.metrics.bootstrap import paired_bootstrap
+from segsr.metrics.confusion import mean_iou
 from segsr.metrics.restoration import psnr_y, ssim_y
-from segsr.metrics.segmentation import mean_iou
 from segsr.metrics.st_lpips import load_weights, st_lpips
 from segsr.nets.resize_codec import decode_mask, enlarge
 from segsr.seeding import generator

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from segsr.inference.write_predictions import write
 from segsr.metrics.agreement import MaskAgreement
 from segsr.metrics.fidelity import Psnr, Ssim
 from segsr.metrics.image_metric import ImageMetric
+from segsr.metrics.restoration import eight_bit
 from segsr.nets.resize_codec import enlarge
 from segsr.tasks.predictions import Predictions
 
@@ -68,9 +68,9 @@ class WriteTest(Callback):
         truth = {role: batch[key] for role, key in roles.items() if key in batch}
         found = {"mask": outputs.masks} if outputs.masks is not None else {}
         if outputs.images is not None:
-            found["restored"] = _eight_bit(outputs.images)
+            found["restored"] = eight_bit(outputs.images.detach()) / 255
             if "hq" in batch and outputs.images.shape == batch["hq"].shape:
-                bicubic = {"restored": _eight_bit(enlarge(batch["lq"]))}
+                bicubic = {"restored": eight_bit(enlarge(batch["lq"])) / 255}
                 self._record(BICUBIC, rank, outputs.names, {**bicubic, **truth})
         self._record(RESTORED, rank, outputs.names, {**found, **truth})
 
@@ -122,8 +122,3 @@ class WriteTest(Callback):
             )
         write_text(self.folder / "table.md", text)
         write_text(self.folder / "table.tex", latex(table))
-
-
-def _eight_bit(images: Tensor) -> Tensor:
-    """Return `images` as a file would hold them."""
-    return (images.detach().float().clamp(0, 1) * 255).round().to(torch.float32) / 255
