@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import PIL.Image
@@ -22,7 +22,6 @@ from segsr.tasks.restoration import Restoration, prior_mask, restore
 
 Image = Float[Tensor, "3 h w"]
 Truth = Float[Tensor, "3 sh sw"]
-MaskSource = Literal["own", "prior", "hq"]
 _MASK_SOURCES = ("own", "prior", "hq")
 
 
