@@ -12,7 +12,7 @@ from torch import Tensor
 from segsr.evaluation.differences import between_rows, differences_markdown
 from segsr.evaluation.evaluate import Evaluation
 from segsr.evaluation.measure import measure
-from segsr.evaluation.records import Record, as_line, read_records
+from segsr.evaluation.records import ImageRecord, as_line, read_records
 from segsr.evaluation.render import latex, markdown
 from segsr.evaluation.summary import summarise
 from segsr.evaluation.table import Row, Table
@@ -100,7 +100,7 @@ class WriteTest(Callback):
         with self._part(which, rank).open("a", encoding="utf-8") as file:
             for name, measured in zip(names, measure(metrics, images), strict=True):
                 values = {k: v for found in measured.values.values() for k, v in found.items()}
-                file.write(as_line(Record(Path(name).stem, values=values)))
+                file.write(as_line(ImageRecord(Path(name).stem, values=values)))
 
     def _part(self, which: str, rank: int) -> Path:
         return self.folder / f".{which}.{rank}.jsonl"
