@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.gallery import Example, Panel, Section
 from segsr.evaluation.report.folder import write_report
 from segsr.evaluation.table import Table
+from segsr.palette import PALETTE
 
 
 def addresses(page: Path) -> set[str]:

@@ -3,11 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from segsr.classes import CLASSES, IGNORE_COLOUR, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.figures.ablation_strip import draw_ablation_strip
 from segsr.evaluation.figures.canvas import write_figure
 from segsr.evaluation.gallery import Panel
+from segsr.palette import IGNORE_COLOUR, PALETTE
 
 
 @pytest.fixture

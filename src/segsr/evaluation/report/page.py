@@ -12,9 +12,10 @@ from importlib.resources import files
 
 import jinja2
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.evaluation.table import Table
 from segsr.metrics.column import Column
+from segsr.palette import PALETTE
 
 GENERATOR = '<meta name="generator" content="segsr report">'
 """What tells a report from any other page."""
