@@ -48,6 +48,7 @@ def test_one_method_without_a_mask(example):
 
 def test_it_becomes_files(settings, tmp_path):
     files = write_figure(draw_ablation_strip(settings), tmp_path / "figure6")
+    assert [path.name for path in files] == ["figure6.pdf", "figure6.png"]
     assert all(path.stat().st_size > 1000 for path in files)
 
 
