@@ -33,8 +33,8 @@ from segsr.classes import CLASSES
 from segsr.config import build, load_config
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.metrics.bootstrap import paired_bootstrap
+from segsr.metrics.confusion import confusion, mean_iou
 from segsr.metrics.restoration import psnr_y, ssim_y
-from segsr.metrics.segmentation import mean_iou
 from segsr.metrics.st_lpips import load_weights, st_lpips
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
@@ -117,11 +117,9 @@ def measure_images(
     return result
 
 
-def confusion(mask: Tensor, truth: Tensor) -> np.ndarray:
-    """Return pixel counts, true class by row."""
-    known = truth != IGNORE_INDEX
-    pairs = truth[known] * len(CLASSES) + mask[known]
-    return torch.bincount(pairs, minlength=len(CLASSES) ** 2).view(len(CLASSES), -1).numpy()
+def counts(mask: Tensor, truth: Tensor) -> np.ndarray:
+    """Return the confusion matrix of a batch of one."""
+    return confusion(mask, truth, len(CLASSES))[0].numpy()
 
 
 def miou_difference(a: np.ndarray, b: np.ndarray, resamples: int = 2000) -> list[float]:
@@ -151,11 +149,11 @@ def measure_masks(model: JointModel, photographs: Iterator[Batch], seeds: int) -
     for batch in photographs:
         truth, hq = batch["mask"], batch["hq"]
         prior = decode_mask(model.mask.read(to_canvas(batch["lq"])).logits, model.mask.factor)
-        matrices["prior"].append([confusion(prior, truth)] * seeds)
+        matrices["prior"].append([counts(prior, truth)] * seeds)
         psnr["bicubic"].append(float(psnr_y(pillow_bicubic(batch["lq"]), hq)))
         for method, options in (("alone", ALONE), ("joint", {})):
             found = [restore(model, batch, seed, **options) for seed in range(seeds)]
-            matrices[method].append([confusion(classes, truth) for _, classes, _ in found])
+            matrices[method].append([counts(classes, truth) for _, classes, _ in found])
             psnr[method].append(np.mean([float(psnr_y(image, hq)) for image, _, _ in found]))
         _, classes, sure = found[0]
         counted = sure & (truth != IGNORE_INDEX)

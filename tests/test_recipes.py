@@ -1,11 +1,14 @@
 """Every recipe composes, names constructors that exist, and builds what can be built here."""
 
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from hydra.utils import get_object
 from lightning import LightningDataModule, LightningModule, Trainer
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from segsr import run
 from segsr.checkpoints.folder import PACKAGED
@@ -21,6 +24,35 @@ OPEN = {
     "segdm": ["weights=W", "data.root=D"],
     "table1": ["root=R"],
 }
+
+
+OPTIONS = sorted((path.parent.name, path.stem) for path in packaged_conf().glob("*/*.yaml"))
+
+
+@cache
+def choices() -> list[tuple[str, str, list[str]]]:
+    """The recipes that choose options of groups, by what key, and which."""
+    return [
+        (name, key, [options] if isinstance(options, str) else list(options))
+        for name in reversed(RECIPES)
+        for default in OmegaConf.load(packaged_conf() / f"{name}.yaml").defaults
+        for key, options in (default.items() if isinstance(default, DictConfig) else ())
+    ]
+
+
+@cache
+def composed(name: str, *overrides: str) -> dict:
+    return OmegaConf.to_container(load_config(Path(name), list(overrides)))
+
+
+def check_stated(stated: dict, composed: dict) -> None:
+    """Every key of an option must arrive in the recipe, every constructor exist."""
+    for key, value in stated.items():
+        assert key in composed
+        if isinstance(value, dict):
+            check_stated(value, composed[key])
+        elif key in ("_target_", "path") and "segsr." in value:
+            assert get_object(value)
 
 
 def recipe(name: str, *overrides: str):
@@ -45,12 +77,20 @@ def test_a_compact_recipe_builds(name, tmp_path) -> None:
     assert optimizers
 
 
-@pytest.mark.parametrize("group", ["model", "data", "degradation", "trainer", "vocabulary"])
-def test_every_option_of_a_group_composes(group) -> None:
-    for path in (packaged_conf() / group).glob("*.yaml"):
-        if group == "model":
-            continue  # recipes name them, in lists
-        assert group in load_config(Path("compact"), [f"{group}={path.stem}"])
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_of_a_group_arrives_in_a_recipe(group, option) -> None:
+    found = [each for each in choices() if each[1].partition("@")[0] == group]
+    chosen = [each for each in found if option in each[2]]
+    name, key, _ = (chosen or found or [("compact", f"+{group}", [])])[0]
+    path = packaged_conf() / group / f"{option}.yaml"
+    header = re.match(r"# @package (\S+)", path.read_text(encoding="utf-8"))
+    package = header[1] if header else key.partition("@")[2] or group
+    node = composed(name, *([] if chosen else [f"{key}={option}"]))
+    for part in () if package == "_global_" else package.split("."):
+        node = node[part]
+    stated = OmegaConf.to_container(OmegaConf.load(path))
+    stated.pop("defaults", None)
+    check_stated(stated, node)
 
 
 def test_the_papers_networks_fit_together() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_transformers import write_model
 
 from segsr import cli
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.data import ImageFolder, MaskedPairDataModule
 from segsr.data.read import read_sample
 from segsr.errors import SegSRError
@@ -19,6 +19,7 @@ from segsr.files.mask import read_mask, write_mask
 from segsr.files.pixels import read_image
 from segsr.labeling import base
 from segsr.labeling.transformers import TransformersLabeler
+from segsr.palette import PALETTE
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from rich.markdown import Markdown
 
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
-from segsr.evaluation.differences import Step, between_rows, differences_markdown
+from segsr.evaluation.differences import RowDifferences, between_rows, differences_markdown
 from segsr.evaluation.figures.canvas import write_figure
 from segsr.evaluation.figures.trajectory import draw_trajectory
 from segsr.evaluation.gallery import Section
@@ -93,7 +93,7 @@ def benchmark(cfg: DictConfig, output: Path) -> list[str]:
 
 
 def _draw_trajectory(method: SegSR, found: Result, folder: Path) -> None:
-    first = pair_files({role: found.folders[role] for role in ("restored", "lq")}).items[0]
+    first = pair_files({role: found.folders[role] for role in ("restored", "lq")}).photos[0]
     restoration = method.trajectory(read_photo(first.files["lq"]).image, first.name)
     write_figure(draw_trajectory(restoration), folder / f"{first.name}_trajectory")
 
@@ -150,7 +150,7 @@ def _cost(result: Result) -> dict[str, Value]:
 def _write(
     output: Path,
     tables: Sequence[Table],
-    steps: Mapping[str, Sequence[Step]],
+    steps: Mapping[str, Sequence[RowDifferences]],
     problems: Sequence[str],
     chosen: Chosen,
 ) -> None:

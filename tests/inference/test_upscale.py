@@ -6,10 +6,10 @@ import tiny
 import torch
 from PIL import Image
 
-from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.cli import main
 from segsr.errors import SegSRError
 from segsr.inference.upscale import find_device, upscale_files
+from segsr.palette import IGNORE_COLOUR, PALETTE
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.files.mask import write_mask
 from segsr.labeling.photos import Item
 from segsr.labeling.preview import CELL, overlay, write_preview
+from segsr.palette import PALETTE
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import PIL.Image
@@ -22,12 +22,11 @@ from segsr.model.options import SamplingOptions
 
 Image = Float[Tensor, "3 h w"]
 Truth = Float[Tensor, "3 sh sw"]
-MaskSource = Literal["own", "prior", "hq"]
 _MASK_SOURCES = ("own", "prior", "hq")
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredPhoto:
     """One result.
 
     Attributes:
@@ -51,7 +50,7 @@ class Method(Protocol):
     label: str
     device: torch.device
 
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return the restoration of one photograph.
 
         Args:
@@ -89,12 +88,12 @@ class Bicubic:
     def __init__(self, label: str = "Bicubic") -> None:
         self.label = label
 
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return `lq`, rounded to 8 bits, as Pillow enlarges it; see `Method`."""
         pixels = (lq.cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
         size = (SCALE * pixels.shape[1], SCALE * pixels.shape[0])
         large = np.array(PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.BICUBIC))
-        return Restored(torch.from_numpy(large).permute(2, 0, 1) / 255)
+        return RestoredPhoto(torch.from_numpy(large).permute(2, 0, 1) / 255)
 
 
 class SegSR:
@@ -147,13 +146,13 @@ class SegSR:
         self.seed = seed
         self.device = torch.device(device)
 
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return the restoration of `lq` and the mask that guided it; see `Method`."""
         given = self._given_mask(lq, hq, name)
         found = self.pipeline(lq, self.options, seed=self.seed, name=name, mask=given)
         if self.options.guidance == 0:
-            return Restored(found.image)
-        return Restored(found.image, found.classes if given is None else given)
+            return RestoredPhoto(found.image)
+        return RestoredPhoto(found.image, found.classes if given is None else given)
 
     def trajectory(self, lq: Image, name: str) -> Restoration:
         """Return a restoration with what every step predicts, the paper's Figure 2."""
@@ -215,6 +214,6 @@ class Spandrel:
         self.model = model.to(self.device).eval()
 
     @torch.no_grad()
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return the model's output; see `Method`."""
-        return Restored(self.model(lq.to(self.device)[None])[0].clamp(0, 1))
+        return RestoredPhoto(self.model(lq.to(self.device)[None])[0].clamp(0, 1))

@@ -18,12 +18,12 @@ _SUFFIX = re.compile(
 )
 """What methods and data sets append to the stem of a photograph."""
 
-_REFERENCES = ("hq", "label", "restored", "mask", "lq")
+_LISTS = ("hq", "label", "restored", "mask", "lq")
 """Whose files are the list of photographs: the first of these that there is."""
 
 
 @dataclass(frozen=True)
-class Item:
+class PhotoFiles:
     """The files of one photograph by role.
 
     Attributes:
@@ -40,12 +40,12 @@ class Pairing:
     """What was found.
 
     Attributes:
-        items: The photographs that have a file in every folder.
+        photos: The photographs that have a file in every folder.
         missing: One sentence for each photograph that lacks a file.
         extra: One sentence for each file that belongs to no photograph.
     """
 
-    items: list[Item] = field(default_factory=list)
+    photos: list[PhotoFiles] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
 
@@ -61,9 +61,7 @@ def pair_files(folders: Mapping[str, Path]) -> Pairing:
         SegSRError: If a folder does not exist or holds no image, or two of its files share a stem.
     """
     stems = {role: _stems(folder) for role, folder in folders.items()}
-    reference: str = next(
-        role for role in ("hq", "label", "restored", "mask", "lq") if role in stems
-    )
+    reference = next(role for role in _LISTS if role in stems)
     cores = {role: _cores(files) for role, files in stems.items()}
     result = Pairing()
     used: dict[str, set[Path]] = {role: set() for role in stems}
@@ -81,7 +79,7 @@ def pair_files(folders: Mapping[str, Path]) -> Pairing:
             where = " and ".join(f"{role} image in {folders[role]}" for role in lacking)
             result.missing.append(f"{path.name} has no {where}")
         else:
-            result.items.append(Item(stem, files))
+            result.photos.append(PhotoFiles(stem, files))
     for role, paths in stems.items():
         for path in paths.values():
             if path not in used[role]:

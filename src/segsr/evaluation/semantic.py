@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from segsr.errors import SegSRError
 from segsr.labeling.base import Labeler, label
-from segsr.metrics.agreement import agreement_columns, confusion
+from segsr.metrics.agreement import agreement_columns
+from segsr.metrics.confusion import confusion
 from segsr.metrics.image_metric import Inputs
 
 
@@ -39,7 +40,7 @@ class SemanticAgreement:
         self.threshold = threshold
 
     def __call__(self, images: Inputs) -> dict[str, Tensor]:
-        """Return `labels` (b, k, k): confusion matrices; see `segsr.metrics.agreement`."""
+        """Return `labels` (b, k, k): see `segsr.metrics.confusion`."""
         found, true = (
             label(self.labeler, images[role], threshold=self.threshold).masks
             for role in self.inputs

@@ -11,12 +11,11 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
 from segsr.files.pixels import read_image, read_labels
 from segsr.labeling.photos import Item
-from segsr.palette import Colour, palette
+from segsr.palette import IGNORE_COLOUR, Colour, palette
 
 COLUMNS = 3
 CELL = (288, 216)

@@ -9,8 +9,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from segsr.batch import Batch
-from segsr.classes import colourise
 from segsr.nets.resize_codec import to_canvas
+from segsr.palette import colourise
 
 if TYPE_CHECKING:
     from segsr.tasks.task import Task

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.figures.canvas import write_figure
 from segsr.evaluation.figures.trajectory import draw_trajectory
 from segsr.inference.restoration import Restoration, RestorationStep
+from segsr.palette import PALETTE
 
 CLOCK = (999, 888, 777, 666, 555, 444, 333, 222, 111)
 

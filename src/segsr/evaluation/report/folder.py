@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from segsr.batch import IGNORE_INDEX, SCALE
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.gallery import Example, Section
 from segsr.evaluation.report.page import GENERATOR, Side, Viewer, page
 from segsr.files.pixels import read_image, read_labels
+from segsr.palette import COLOURS
 
 _SHOWN_BY_BROWSERS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 
@@ -99,7 +100,7 @@ class _Images:
             labels = read_labels(path).numpy()
             labels = np.where(labels < len(CLASSES), labels, IGNORE_INDEX).astype(np.uint8)
             picture = Image.fromarray(labels)
-            picture.putpalette(np.asarray(PALETTE, dtype=np.uint8).tobytes().ljust(768, b"\0"))
+            picture.putpalette(np.asarray(COLOURS, dtype=np.uint8).tobytes())
             address = f"images/mask-{len(self._masks):05d}.png"
             opacity = bytes(255 if value < len(CLASSES) else 0 for value in range(256))
             picture.save(self.folder / address, transparency=opacity)
