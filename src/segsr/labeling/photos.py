@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from segsr.errors import SegSRError
-from segsr.files.find import IMAGE_SUFFIXES, find_images, read_list
+from segsr.files.find import find_images, read_list
+from segsr.files.formats import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
