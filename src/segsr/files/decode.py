@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +92,7 @@ def decode_labels(image: ImageFile) -> npt.NDArray[np.int64]:
     """
     if image.mode not in {"1", "L", "P"} | _SIXTEEN_BITS:
         raise SegSRError(
-            f"mask {image.filename} is a {image.mode} image, labels must be grey or indexed, for a"
+            f"mask {_name(image)} is a {image.mode} image, labels must be grey or indexed, for a"
             " mask holds class indices: convert its colours to them"
         )
     return np.asarray(image).astype(np.int64)
@@ -113,7 +114,7 @@ def _stored(image: ImageFile) -> Samples:
             raise _unsupported(image)
         return _with_clear_colour(values.astype(np.uint16)[..., None], clear)
     if image.format == "PNG":  # of whose 16 bits a channel Pillow keeps 8
-        with Path(image.filename).open("rb") as file:
+        with Path(_name(image)).open("rb") as file:
             if is_deep_colour_png(head := file.read(32)):
                 return _with_clear_colour(decode_png16(head + file.read()), clear)
     if image.mode not in _EIGHT_BITS:
@@ -128,7 +129,7 @@ def _stored(image: ImageFile) -> Samples:
 
 def _unsupported(image: ImageFile) -> SegSRError:
     return SegSRError(
-        f"{image.filename} has the pixel format {image.mode}, which is not supported: convert it to"
+        f"{_name(image)} has the pixel format {image.mode}, which is not supported: convert it to"
         " 8 or 16 bits a channel, RGB or grey"
     )
 
@@ -155,6 +156,10 @@ def _cmyk_to_srgb(image: Image.Image) -> Image.Image:
         if converted is not None:
             return converted
     return image.convert("RGB")
+
+
+def _name(image: ImageFile) -> str:
+    return os.fsdecode(image.filename)
 
 
 def _reason(error: BaseException) -> str:
