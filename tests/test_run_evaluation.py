@@ -44,7 +44,7 @@ def test_everything_is_written_and_the_protocol_is_named(folders, capsys):
     assert "crop_border: 0" in (folders / "out" / "config.yaml").read_text()
 
 
-def test_acc_judges_with_a_labeller(folders):
+def test_acc_judges_with_a_labeler(folders):
     assert evaluate(folders, "metrics=[acc]") == 0
     figures = json.loads((folders / "out" / "summary.json").read_text())["figures"]["sr"]
     assert 0 < figures["acc"]["mean"] <= 1

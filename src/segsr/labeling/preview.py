@@ -15,7 +15,7 @@ from segsr.classes import IGNORE_COLOUR
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
 from segsr.files.pixels import read_image, read_labels
-from segsr.labeling.photos import Item
+from segsr.labeling.photos import PhotoToLabel
 from segsr.palette import Colour, palette
 
 COLUMNS = 3
@@ -31,7 +31,12 @@ _INK = (32, 32, 32)
 
 
 def write_preview(
-    path: Path, items: Sequence[Item], masks: Path, classes: Sequence[str], *, count: int = 12
+    path: Path,
+    items: Sequence[PhotoToLabel],
+    masks: Path,
+    classes: Sequence[str],
+    *,
+    count: int = 12,
 ) -> None:
     """Write a contact sheet of photographs taken evenly from a list.
 
