@@ -36,7 +36,7 @@ from torch import Tensor, nn  # noqa: E402
 
 from segsr import JointSegSR  # noqa: E402
 from segsr.batch import SCALE, Batch  # noqa: E402
-from segsr.config import build, load_config  # noqa: E402
+from segsr.config import build, filled, load_config  # noqa: E402
 from segsr.diffusion.state import State  # noqa: E402
 from segsr.inference.restoration import restore  # noqa: E402
 from segsr.model.joint import JointModel  # noqa: E402
@@ -318,7 +318,7 @@ def training(
     model.on_fit_start()
     configured = model.configure_optimizers()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
-    batch = random_batch(bench, size, int(cfg.data.crop_size))
+    batch = random_batch(bench, size, build(filled(cfg, ".")["data"]).crop_size)
 
     def step() -> None:
         with bench.autocast():

@@ -17,6 +17,9 @@ from segsr.errors import SegSRError
 
 RECIPES = sorted(path.stem for path in packaged_conf().glob("*.yaml"))
 COMPACT = [name for name in RECIPES if name.startswith("compact")]
+NETWORKS = sorted(
+    {path.stem for path in (packaged_conf() / "model").glob("*.yaml")} - {"pretrained"}
+)
 OPEN = {
     "joint": ["weights=W", "data.root=D"],
     "srdm": ["base_model=B", "data.root=D"],
@@ -93,6 +96,34 @@ def test_every_option_of_a_group_arrives_in_a_recipe(group, option) -> None:
     check_stated(stated, node)
 
 
+@pytest.mark.parametrize("option", NETWORKS)
+def test_every_option_of_networks_builds_in_the_joint_recipe(option) -> None:
+    nets = recipe("joint", f"model=[{option},pretrained]").nets
+    with torch.device("meta"):
+        built = [build(nets[name]) for name in ("controller", "prior", "seg_denoiser", "bridge")]
+    assert {net.config.num_classes for net in built[1:]} == {34}
+    assert len(build(nets.scheduler).betas) == 1000
+
+
+@pytest.mark.parametrize(
+    ("group", "key"),
+    [
+        ("optimizer", "model.optimizer"),
+        ("schedule", "trainer.callbacks.budget"),
+        ("scheduler", "nets.scheduler"),
+    ],
+)
+def test_what_recipes_share_stands_in_a_group_and_gives_way_to_overrides(group, key) -> None:
+    for path in (packaged_conf() / group).glob("*.yaml"):
+        cfg = recipe("compact_prior", f"{group}@{key}={path.stem}")
+        assert "_target_" in OmegaConf.select(cfg, key)
+    cfg = recipe("compact_srdm", "model.optimizer.lr=1e-7", "trainer.callbacks.budget.floor=0.5")
+    optimizer = build(cfg.model.optimizer)([torch.zeros(1, requires_grad=True)])
+    assert optimizer.defaults["lr"] == 1e-7
+    assert optimizer.defaults["betas"] == (0.9, 0.99)
+    assert build({**cfg.trainer.callbacks.budget, "steps": 9}).floor == 0.5
+
+
 def test_the_papers_networks_fit_together() -> None:
     nets = recipe("joint").nets
     with torch.device("meta"):
@@ -126,7 +157,7 @@ def test_a_vocabulary_of_ones_own_sets_the_number_of_classes(tmp_path) -> None:
 def test_the_variant_that_predicts_v_differs_in_nothing_else() -> None:
     noise, v = (recipe("srdm", f"model={name}") for name in ("sd21", "sd21v"))
     assert v.nets.scheduler.prediction_type == "v_prediction"
-    v.nets.scheduler.prediction_type = "epsilon"
+    del v.nets.scheduler.prediction_type  # DDIM predicts the noise else
     assert OmegaConf.to_container(v, resolve=True) == OmegaConf.to_container(noise, resolve=True)
 
 

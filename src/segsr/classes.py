@@ -1,7 +1,7 @@
 """The 34 classes of segsr, their synonyms, and how they make up other categories.
 
 The paper's list is not published; this one merges ADE20K's classes, in words that open-vocabulary
-labellers know. An image without a class for a pixel holds `IGNORE_INDEX` there.
+labelers know. An image without a class for a pixel holds `IGNORE_INDEX` there.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CLASSES = (
     "vehicle",
     "boat",
 )
-"""Names by class index; also the prompts of an open-vocabulary labeller."""
+"""Names by class index; also the prompts of an open-vocabulary labeler."""
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "sky": ("clouds",),
@@ -71,7 +71,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "vehicle": ("car", "bus", "truck", "motorcycle", "bicycle", "train", "airplane"),
     "boat": ("ship",),
 }
-"""Other words for a class, which an open-vocabulary labeller may look for as well."""
+"""Other words for a class, which an open-vocabulary labeler may look for as well."""
 
 OST_CATEGORIES: Mapping[str, tuple[str, ...]] = {
     "sky": ("sky",),

@@ -87,7 +87,7 @@ def add_label(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("photos", type=Path, metavar="PHOTOS", help="folder, list (.txt) or one photograph")
     add("-o", "--output", type=Path, required=True, metavar="MASKS", help="folder for the masks")
-    add("--confidence", type=Path, metavar="DIR", help="folder for the labeller's confidence")
+    add("--confidence", type=Path, metavar="DIR", help="folder for the labeler's confidence")
     add("--preview", type=Path, metavar="FILE", help="contact sheet to write, .png or .jpg")
     add_config(
         parser,

@@ -1,4 +1,4 @@
-"""What `segsr label` does with a recipe: photographs listed, a labeller built, masks drawn."""
+"""What `segsr label` does with a recipe: photographs listed, a labeler built, masks drawn."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from segsr.batch import UNKNOWN_INDEX
 from segsr.config import build, require
 from segsr.errors import Interrupted, SegSRError
-from segsr.labeling.label_photos import Part, Summary, label_photos
+from segsr.labeling.label_photos import LabelingSummary, Part, label_photos
 from segsr.labeling.label_shard import Settings
-from segsr.labeling.photos import find_items
+from segsr.labeling.photos import find_photos_to_label
 from segsr.labeling.preview import check_name, write_preview
 from segsr.run_folder import is_rank_zero
 
@@ -32,7 +32,7 @@ def label(
     *,
     confidence: Path | None = None,
     preview: Path | None = None,
-) -> Summary:
+) -> LabelingSummary:
     """Draw the masks of the photographs in `source`; see `segsr.labeling.label_photos`.
 
     Args:
@@ -52,7 +52,7 @@ def label(
     labeler = OmegaConf.to_container(cfg.labeler, resolve=True)
     classes = _names(cfg.vocabulary.get("names"))
     _check_numbers(cfg)
-    photos = find_items(source, None if cfg.root is None else Path(cfg.root))
+    photos = find_photos_to_label(source, None if cfg.root is None else Path(cfg.root))
     if preview is not None:
         check_name(preview)
         same_name = (item.photo for item in photos.items if item.photo.name == preview.name)

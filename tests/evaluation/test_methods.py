@@ -9,6 +9,7 @@ from PIL import Image
 from segsr.errors import SegSRError
 from segsr.evaluation.methods import Bicubic, SegSR, Spandrel
 from segsr.inference.restoration import prior_mask
+from segsr.labeling.base import Labeler
 from segsr.model.options import SamplingOptions
 
 LQ = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))
@@ -16,10 +17,11 @@ ALONE = SamplingOptions(exchange=False)
 HQ = torch.rand(3, 80, 96, generator=torch.Generator().manual_seed(1))
 
 
-class Stripes:
-    """A labeller that sees class 3 on the left and class 5 on the right of any photograph."""
+class Stripes(Labeler):
+    """A labeler that sees class 3 on the left and class 5 on the right of any photograph."""
 
-    classes = tuple("abcdef")
+    def __init__(self):
+        super().__init__("abcdef")
 
     def scores(self, images, size):
         scores = torch.zeros(len(images), 6, *size)
@@ -86,7 +88,7 @@ def test_noise_is_keyed_by_name_and_seed(folder):
 def test_contradictions_are_refused(folder):
     with pytest.raises(SegSRError, match="mask must be one of own, prior, hq, got 'gt'"):
         SegSR(model=folder, mask="gt")
-    with pytest.raises(SegSRError, match="needs a labeller"):
+    with pytest.raises(SegSRError, match="needs a labeler"):
         SegSR(model=folder, mask="hq")
     with pytest.raises(SegSRError, match="needs the HQ photograph of a"):
         SegSR("Exp. (5)", folder, mask="hq", labeler=Stripes()).restore(LQ, None, "a")

@@ -85,5 +85,5 @@ def test_bad_folders(tmp_path):
         pair_files({"restored": tmp_path / "none"})
     with pytest.raises(SegSRError, match="holds no image"):
         pair_files({"restored": folder(tmp_path, "empty", "a.txt")})
-    with pytest.raises(SegSRError, match="have one stem"):
+    with pytest.raises(SegSRError, match="share a stem"):
         pair_files({"restored": folder(tmp_path, "twice", "a.png", "a.jpg")})

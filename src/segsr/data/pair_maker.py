@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from segsr.batch import SCALE
 from segsr.data.crop import centre_crop, crop_to_multiple
-from segsr.data.read import Photo
+from segsr.data.read import SamplePixels
 from segsr.degradation import Pipeline
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image
@@ -87,7 +87,7 @@ class PairMaker:
                 f"{path} is {width}x{height}, smaller than crop={self.crop}: leave it out or set "
                 "short_side"
             )
-        photo = Photo(path.name, pixels)
+        photo = SamplePixels(path.name, pixels)
         photo = (
             crop_to_multiple(photo, SCALE) if self.crop is None else centre_crop(photo, self.crop)
         )

@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from segsr.batch import SCALE
 from segsr.errors import SegSRError
@@ -111,7 +111,7 @@ class SegSR:
         label: Its name in tables.
         model: See `SegSRPipeline.from_pretrained`.
         mask: What guides the image: SegDM's `own` mask of every step, the `prior`'s first mask, or
-            the labeller's mask of the `hq` photograph, an upper bound.
+            the labeler's mask of the `hq` photograph, an upper bound.
         labeler: Who draws that.
         seed: Of the sampling, together with the photograph's name.
         device: Where it runs.
@@ -135,14 +135,14 @@ class SegSR:
         if mask not in _MASK_SOURCES:
             raise SegSRError(f"mask must be one of {', '.join(_MASK_SOURCES)}, got {mask!r}")
         if mask == "hq" and labeler is None:
-            raise SegSRError("mask=hq needs a labeller to draw it: labeler=...")
+            raise SegSRError("mask=hq needs a labeler to draw it: labeler=...")
         self.label = label
         self.pipeline = SegSRPipeline.from_pretrained(model).to(device)
         self.pipeline.set_progress_bar_config(disable=True)
         self.options = options or SamplingOptions()
         self.pipeline.model.image.check(self.options)
         self.mask = mask
-        self.labeler = labeler.to(device) if isinstance(labeler, nn.Module) else labeler
+        self.labeler = None if labeler is None else labeler.to(device)
         self.seed = seed
         self.device = torch.device(device)
 

@@ -11,8 +11,9 @@ import torch
 from rich.progress import Progress
 
 from segsr.errors import SegSRError
+from segsr.files.find import find_photos
 from segsr.files.mask import read_mask, write_mask
-from segsr.files.photo import find_photos, read_photo, write_photo
+from segsr.files.photo import read_photo, write_photo
 from segsr.inference.pipeline import SegSRPipeline
 from segsr.model.options import SamplingOptions
 from segsr.progress import file_progress, tell

@@ -24,7 +24,7 @@ class SegPriorTask(Task):
 
     Args:
         prior: The network; all of it is trained.
-        clean: Train on the HQ photographs instead, which makes a labeller of it.
+        clean: Train on the HQ photographs instead, which makes a labeler of it.
         unknown_weight: Weight of being unsure where nothing is known (`UNKNOWN_INDEX`).
         **task: See `Task`.
     """

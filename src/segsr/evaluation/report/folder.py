@@ -17,7 +17,7 @@ from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.gallery import Example, Section
 from segsr.evaluation.report.page import GENERATOR, Side, Viewer, page
-from segsr.files.pixels import read_image, read_labels
+from segsr.files.pixels import read_format, read_image, read_labels
 from segsr.palette import COLOURS
 
 _SHOWN_BY_BROWSERS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
@@ -84,7 +84,7 @@ class _Images:
     def _picture(self, path: Path) -> str:
         """Copy a photograph, as PNG if browsers do not show its format."""
         if path not in self._pictures:
-            suffix = _SHOWN_BY_BROWSERS.get(_format(path))
+            suffix = _SHOWN_BY_BROWSERS.get(read_format(path))
             address = f"images/{len(self._pictures):05d}{suffix or '.png'}"
             if suffix is None:
                 pixels = read_image(path).permute(1, 2, 0).numpy()
@@ -107,15 +107,6 @@ class _Images:
             classes = tuple(int(i) for i in np.unique(labels) if i != IGNORE_INDEX)
             self._masks[path] = address, classes
         return self._masks[path]
-
-
-def _format(path: Path) -> str:
-    """Pillow's name of the file's format; empty if it is not for browsers to judge."""
-    try:
-        with Image.open(path) as image:
-            return image.format or ""
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return ""  # read_image says what is wrong
 
 
 def _full_size(example: Example) -> tuple[int, int]:
