@@ -7,8 +7,8 @@ import torch
 from lightning import LightningDataModule, LightningModule, Trainer
 from omegaconf import OmegaConf
 
-from segsr import run
 from segsr.checkpoints.folder import PACKAGED
+from segsr.cli import run
 from segsr.config import build, load_config, packaged_conf
 from segsr.errors import SegSRError
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import inspect
 import pydoc
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from segsr.errors import SegSRError
+from segsr.nearest import nearest
 
 RUN_DEFAULTS = {"seed": 0, "run_dir": None, "ckpt_path": None, "matmul_precision": None}
 """What a recipe need not state; nor its `name`, which is that of its file."""
@@ -158,20 +158,6 @@ def build(node: Any) -> Any:
         if isinstance(error.__cause__, SegSRError):
             raise error.__cause__ from None
         raise
-
-
-def nearest(key: str, known: Iterable[str]) -> str:
-    """The one of `known` closest to `key`, as the end of a sentence; empty if none is close.
-
-    A key given without its section is compared with the last part of the known ones.
-    """
-
-    def likeness(candidate: str) -> float:
-        names = (candidate, candidate.rpartition(".")[2])
-        return max(SequenceMatcher(None, key, name).ratio() for name in names)
-
-    best = max(sorted(known), key=likeness, default=None)
-    return f", did you mean {best}?" if best and likeness(best) >= 0.6 else ""
 
 
 def _find_recipe(file: Path) -> Path:

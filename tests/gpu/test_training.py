@@ -9,7 +9,7 @@ import pytest
 import torch
 from saved import checkpoint, losses, tensors
 
-from segsr import run
+from segsr.cli import run
 from segsr.config import load_config
 
 pytestmark = pytest.mark.gpu

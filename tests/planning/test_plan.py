@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from segsr.cli.tables import print_plan
 from segsr.config import load_config
 from segsr.planning.layout import lay_out
 from segsr.planning.plan import Plan, _among, _devices, plan_fit
-from segsr.planning.report import print_plan
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("data.crop_size=64", "data.batch_size=2")

@@ -6,8 +6,8 @@ import pytest
 import tiny
 import torch
 
-from segsr import run
 from segsr.checkpoints.folder import load_component
+from segsr.cli import run
 from segsr.config import load_config
 from segsr.files.photo import read_photo
 from segsr.metrics.restoration import psnr_y

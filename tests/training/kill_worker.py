@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning import Callback
 
-from segsr import run
+from segsr.cli import run
 from segsr.config import load_config
 
 

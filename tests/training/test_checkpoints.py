@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from saved import assert_equal_to_the_bit, checkpoint
 
-from segsr import run
-from segsr.cli import main
+from segsr.cli import main, run
 from segsr.config import load_config
 from segsr.errors import Interrupted
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from saved import assert_equal_to_the_bit, checkpoint, losses, tensors
 
-from segsr import run
+from segsr.cli import run
 from segsr.config import load_config
 
 RECIPE = launch.TESTS / "support" / "tiny.yaml"

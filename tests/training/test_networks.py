@@ -9,7 +9,7 @@ from lightning import Trainer
 from safetensors.torch import load_file
 from saved import losses, tensors
 
-from segsr import run
+from segsr.cli import run
 from segsr.config import load_config
 from segsr.training.blocks import blocks
 from segsr.training.networks import PrepareNetworks

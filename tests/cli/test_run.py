@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from segsr import run
+from segsr.cli import run
 from segsr.config import load_config
 from segsr.errors import SegSRError
 
