@@ -36,7 +36,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from segsr import JointSegSR  # noqa: E402
 from segsr.batch import SCALE, Batch  # noqa: E402
-from segsr.config import build, load_config  # noqa: E402
+from segsr.config import build, load_recipe  # noqa: E402
+from segsr.degradation import recipe  # noqa: E402
 from segsr.nets.time_aware_encoder import as_timesteps  # noqa: E402
 from segsr.planning.layout import lay_out  # noqa: E402
 from segsr.planning.plan import Plan, plan_fit  # noqa: E402
@@ -104,7 +105,7 @@ class Bench:
 
     def recipe(self, *overrides: str) -> DictConfig:
         """conf/joint.yaml at this size, a sample a batch."""
-        return load_config(Path("joint"), [*self.overrides, *overrides])
+        return load_recipe("joint", [*self.overrides, *overrides])
 
     @cached_property
     def model(self) -> JointSegSR:
@@ -273,7 +274,7 @@ def restoration(network: str, steps: int, bf16: bool, bench: Bench) -> Row:
 def degradation(bench: Bench) -> Row:
     """Pairs a second by conf/degradation/real_esrgan.yaml, drawing their parameters included."""
     count, side = (4, 64) if bench.tiny else (64, 256)
-    pipeline = build(load_config(None, ["degradation=real_esrgan"], default="degrade").degradation)
+    pipeline = recipe("real_esrgan")
     hq = torch.rand(count, 3, side, side, generator=generator("hq")).to(bench.device)
 
     def generators() -> list[torch.Generator]:
@@ -350,7 +351,7 @@ def compact_training(bench: Bench) -> Row:
     Its networks are those of conf/model/compact.yaml: there is no folder called fresh.
     """
     size, crop = (2, 64) if bench.tiny else (64, 256)
-    cfg = load_config(Path("compact"), [f"data.crop_size={crop}", "weights=fresh"])
+    cfg = load_recipe("compact", [f"data.crop_size={crop}", "weights=fresh"])
     with bench.device:
         model = lay_out(cfg)
     assert isinstance(model, JointSegSR)

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from segsr.checkpoints.folder import PACKAGED
 from segsr.cli import run
-from segsr.config import build, load_config, packaged_conf
+from segsr.config import build, load_recipe, packaged_conf
 from segsr.errors import SegSRError
 
 RECIPES = sorted(path.stem for path in packaged_conf().glob("*.yaml"))
@@ -24,7 +24,7 @@ OPEN = {
 
 
 def recipe(name: str, *overrides: str):
-    return load_config(Path("conf", f"{name}.yaml"), [*OPEN.get(name, []), *overrides])
+    return load_recipe(Path("conf", f"{name}.yaml"), [*OPEN.get(name, []), *overrides])
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -50,7 +50,7 @@ def test_every_option_of_a_group_composes(group) -> None:
     for path in (packaged_conf() / group).glob("*.yaml"):
         if group == "model":
             continue  # recipes name them, in lists
-        assert group in load_config(Path("compact"), [f"{group}={path.stem}"])
+        assert group in load_recipe("compact", [f"{group}={path.stem}"])
 
 
 def test_the_papers_networks_fit_together() -> None:
@@ -75,7 +75,7 @@ def test_a_vocabulary_of_ones_own_sets_the_number_of_classes(tmp_path) -> None:
     (tmp_path / "vocabulary").mkdir()
     (tmp_path / "vocabulary" / "mine.yaml").write_text("names: [sky, lion, zebra]\n")
     (tmp_path / "mine.yaml").write_text("defaults: [joint, override vocabulary: mine, _self_]\n")
-    cfg = load_config(tmp_path / "mine.yaml", OPEN["joint"])
+    cfg = load_recipe(tmp_path / "mine.yaml", OPEN["joint"])
     with torch.device("meta"):
         built = {name: build(cfg.nets[name]) for name in ("prior", "seg_denoiser", "bridge")}
     assert {net.config.num_classes for net in built.values()} == {3}
@@ -92,7 +92,7 @@ def test_the_variant_that_predicts_v_differs_in_nothing_else() -> None:
 
 def test_what_is_missing_is_told_with_how_to_get_it(tmp_path) -> None:
     with pytest.raises(SegSRError, match=r"weights and data.root|data.root and weights") as error:
-        run.fit(load_config(Path("conf/joint.yaml"), [f"run_dir={tmp_path}"]))
+        run.fit(load_recipe(Path("conf/joint.yaml"), [f"run_dir={tmp_path}"]))
     assert "conf/srdm.yaml" in str(error.value)
     with pytest.raises(SegSRError, match=r"no model 'W': give a folder"):
         run.fit(recipe("joint", f"run_dir={tmp_path}", "trainer=cpu"))

@@ -213,7 +213,7 @@ def test_upscale_shows_a_users_error_in_one_line(monkeypatch, upscaled, capsys):
 @pytest.mark.slow
 def test_the_processes_that_lightning_starts_share_one_folder(toy_conf, alone):
     command = (
-        "import segsr.config as c, pathlib, sys; from segsr.cli import main;"
+        "import segsr.config.packaged as c, pathlib, sys; from segsr.cli import main;"
         f"c.packaged_conf = lambda: pathlib.Path({str(toy_conf)!r}); sys.exit(main())"
     )
     Path("ddp.py").write_text(command)

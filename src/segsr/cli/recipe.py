@@ -61,9 +61,9 @@ def with_recipe(
 
     @wraps(act)
     def run(arguments: argparse.Namespace) -> int:
-        from segsr.config import load_config, resolved_yaml
+        from segsr.config import load_recipe, resolved_yaml
 
-        cfg = load_config(arguments.config, arguments.overrides, default=arguments.default_recipe)
+        cfg = load_recipe(arguments.config or arguments.default_recipe, arguments.overrides)
         if arguments.print_config:
             print(resolved_yaml(cfg), end="")
             return DONE

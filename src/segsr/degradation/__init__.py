@@ -1,4 +1,11 @@
-"""HQ -> LQ: synthetic degradation of image batches, on any device."""
+"""HQ -> LQ: synthetic degradation of image batches, on any device.
+
+`recipe("real_esrgan")` is one of those that are packaged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from segsr.degradation.mixture import Mixture
 from segsr.degradation.pipeline import Degradation, Pipeline
@@ -13,6 +20,9 @@ from segsr.degradation.stages import (
     Stage,
 )
 
+if TYPE_CHECKING:
+    from segsr.config.degradation import recipe
+
 __all__ = [
     "Blur",
     "Degradation",
@@ -25,4 +35,13 @@ __all__ = [
     "Shrink",
     "SincFilter",
     "Stage",
+    "recipe",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "recipe":  # which knows hydra and more; the rest of this package does not
+        from segsr.config.degradation import recipe
+
+        return recipe
+    raise AttributeError(f"module 'segsr.degradation' has no attribute {name!r}")
