@@ -14,6 +14,7 @@ from segsr import cli
 from segsr.errors import SegSRError
 
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
+HEAVY |= {"rich", "yaml"}
 VERBS = {
     "benchmark": "Compare methods on test sets.",
     "degrade": "Make pairs of a folder of photographs.",
