@@ -47,7 +47,8 @@ def _benchmark(cfg: DictConfig, output: Path) -> list[str]:
     from segsr.cli.bar import Bar
     from segsr.cli.metrics import choose_metrics
     from segsr.config import build, require, resolved_yaml
-    from segsr.evaluation.benchmark import differences, illustrate, run_methods, write_tables
+    from segsr.evaluation.benchmark import run_methods
+    from segsr.evaluation.benchmark_files import differences, illustrate, write_tables
     from segsr.evaluation.cost_table import cost_table
     from segsr.files.atomic import write_text
 
