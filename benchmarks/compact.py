@@ -30,8 +30,8 @@ from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX, Batch
 from segsr.classes import CLASSES
-from segsr.config import build, load_config
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
+from segsr.degradation import recipe
 from segsr.metrics.bootstrap import paired_bootstrap
 from segsr.metrics.confusion import confusion, mean_iou
 from segsr.metrics.restoration import psnr_y, ssim_y
@@ -62,7 +62,7 @@ def loader(data: Path, name: str, every: int) -> Iterator[Batch]:
         test=SOURCES[name],
         eval_crop=None if name == "realsr" else 256,
         seed=0,
-        degradation=build(load_config(None, ["degradation=street"]).degradation),
+        degradation=recipe("street"),
     )
     module.setup("test")
     for i, batch in enumerate(module.test_dataloader()):

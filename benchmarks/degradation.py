@@ -23,8 +23,7 @@ import torch
 from scipy.special import j1
 from torch import Tensor
 
-from segsr.config import build, load_config
-from segsr.degradation import Pipeline, ops
+from segsr.degradation import Pipeline, ops, recipe
 from segsr.files.find import find_images
 from segsr.files.pixels import read_image
 from segsr.seeding import generator
@@ -43,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, torch.get_num_threads()])
     arguments = parser.parse_args()
 
-    pipeline = build(load_config(None, [], default="degrade").degradation)
+    pipeline = recipe("real_esrgan")
     hq = read_crops(arguments.photos, arguments.count, arguments.size)
     params = [pipeline.draw(generator(0, "benchmark", i)) for i in range(len(hq))]
     print(f"{len(hq)} photographs of {arguments.size} px, batches of {arguments.batch}, seed 0")

@@ -36,7 +36,8 @@ from torch import Tensor, nn  # noqa: E402
 
 from segsr import JointSegSR  # noqa: E402
 from segsr.batch import SCALE, Batch  # noqa: E402
-from segsr.config import build, filled, load_config  # noqa: E402
+from segsr.config import build, filled, load_recipe  # noqa: E402
+from segsr.degradation import recipe  # noqa: E402
 from segsr.diffusion.state import State  # noqa: E402
 from segsr.inference.restoration import restore  # noqa: E402
 from segsr.model.joint import JointModel  # noqa: E402
@@ -109,7 +110,7 @@ class Bench:
 
     def recipe(self, *overrides: str) -> DictConfig:
         """conf/joint.yaml at this size, a sample a batch."""
-        return load_config(Path("joint"), [*self.overrides, *overrides])
+        return load_recipe("joint", [*self.overrides, *overrides])
 
     @cached_property
     def model(self) -> JointModel:
@@ -281,7 +282,7 @@ def restoration(network: str, steps: int, bf16: bool, bench: Bench) -> Row:
 def degradation(bench: Bench) -> Row:
     """Pairs a second by conf/degradation/real_esrgan.yaml, drawing their parameters included."""
     count, side = (4, 64) if bench.tiny else (64, 256)
-    pipeline = build(load_config(None, ["degradation=real_esrgan"], default="degrade").degradation)
+    pipeline = recipe("real_esrgan")
     hq = torch.rand(count, 3, side, side, generator=generator("hq")).to(bench.device)
 
     def generators() -> list[torch.Generator]:
@@ -358,7 +359,7 @@ def compact_training(bench: Bench) -> Row:
     Its networks are those of conf/model/compact.yaml: there is no folder called fresh.
     """
     size, crop = (2, 64) if bench.tiny else (64, 256)
-    cfg = load_config(Path("compact"), [f"data.crop_size={crop}", "weights=fresh"])
+    cfg = load_recipe("compact", [f"data.crop_size={crop}", "weights=fresh"])
     with bench.device:
         model = lay_out(cfg)
     assert isinstance(model, JointSegSR)

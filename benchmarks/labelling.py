@@ -26,7 +26,7 @@ from pathlib import Path
 
 import torch
 
-from segsr.config import build, load_config
+from segsr.config import build, load_recipe
 from segsr.files.find import find_images
 from segsr.files.pixels import read_image, read_size
 from segsr.labeling.base import label
@@ -58,7 +58,7 @@ def lay_out(photos: Path, folder: Path, count: int) -> None:
 def make_labeler(arguments: argparse.Namespace) -> torch.nn.Module:
     """Return the labeler of a packaged configuration."""
     overrides = [f"labeler={arguments.labeler}", *arguments.change]
-    labeler: torch.nn.Module = build(load_config(Path("label"), overrides).labeler)
+    labeler: torch.nn.Module = build(load_recipe("label", overrides).labeler)
     return labeler
 
 

@@ -28,7 +28,7 @@ import torch
 from omegaconf import DictConfig
 
 from segsr.batch import SCALE
-from segsr.config import build, filled, load_config
+from segsr.config import build, filled, load_recipe
 from segsr.planning.layout import lay_out
 from segsr.planning.plan import plan_fit
 
@@ -39,7 +39,7 @@ def main() -> None:
     """Plan, then do."""
     warnings.simplefilter("ignore")
     recipe, *overrides = sys.argv[1:]
-    cfg = load_config(Path(recipe), overrides)
+    cfg = load_recipe(Path(recipe), overrides)
     plan = plan_fit(cfg)
     for name, size in vars(plan).items():
         print(f"{name:<12} {size / GIB:7.3f} GiB")

@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import resource
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 
 from segsr.batch import SCALE
-from segsr.config import load_config
+from segsr.config import load_recipe
 from segsr.diffusion.state import State
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import to_canvas
@@ -37,7 +36,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="the median round counts")
     arguments = parser.parse_args()
 
-    model = lay_out(load_config(Path("joint"), [])).eval().model
+    model = lay_out(load_recipe("joint")).eval().model
     unet = UNet2DConditionModel(**SD21_UNET).eval()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, float32, ", end="")
     print(f"{arguments.size} px, {torch.get_num_threads()} threads of the CPU")

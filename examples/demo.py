@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from segsr import JointSegSR
-from segsr.config import build, load_config
+from segsr.degradation import recipe
 from segsr.files.mask import write_mask
 from segsr.files.photo import read_photo, write_photo
 from segsr.metrics.restoration import psnr_y
@@ -30,7 +30,7 @@ def main() -> None:
     photos = {path.stem: path for path in sorted((samples_folder() / "images").glob("*.jpg"))}
     path = photos[arguments.photo]
     hq = read_photo(path).image
-    degradation = build(load_config(None, ["degradation=first_order"]).degradation)
+    degradation = recipe("first_order")
     lq = degradation(hq[None], [generator(0, "degrade", path.name)])[1][0]
 
     model = JointSegSR.from_pretrained("compact")

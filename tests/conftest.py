@@ -84,7 +84,7 @@ def toy_conf(write, monkeypatch):
     write("packaged/compact.yaml", TOY_RECIPE)
     write("packaged/model/boring.yaml", TOY_MODEL)
     folder = write("packaged/trainer/cpu.yaml", TOY_TRAINER).parents[1]
-    monkeypatch.setattr("segsr.config.packaged_conf", lambda: folder)
+    monkeypatch.setattr("segsr.config.packaged.packaged_conf", lambda: folder)
     return folder
 
 

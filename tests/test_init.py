@@ -22,3 +22,8 @@ def test_the_main_classes_are_names_of_the_package(name):
 def test_other_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="'segsr' has no attribute 'nothing'"):
         _ = segsr.nothing
+
+
+def test_a_recipe_is_loaded_and_built_by_names_of_the_package():
+    cfg = segsr.load_recipe("degrade", ["pairs.crop=64"])
+    assert segsr.build(cfg.pairs).crop == 64

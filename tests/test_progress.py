@@ -1,22 +1,47 @@
+"""Library code prints nothing; whoever waits for it may hear how far it is."""
+
 from __future__ import annotations
 
-import pytest
-
-from segsr.progress import file_progress, tell
-
-
-@pytest.mark.parametrize("kind", ["failed", "note"])
-def test_sentences_are_printed_as_they_are_and_on_one_line(kind, capsys):
-    sentence = "[bold]a[/nothing].png: " + "why " * 60
-    with file_progress() as progress:
-        tell(progress, kind, sentence)
-    captured = capsys.readouterr()
-    assert f"{kind} {sentence}".rstrip() in captured.err
-    assert not captured.out
+from segsr.data.degrade_folder import degrade_folder
+from segsr.data.pair_maker import PairMaker
+from segsr.degradation import Pipeline
+from segsr.progress import Progress, Silent
 
 
-def test_a_hidden_bar_shows_nothing_but_failures(capsys):
-    with file_progress(visible=False) as progress:
-        progress.add_task("labelling", total=3)
-        tell(progress, "failed", "a.png: why")
-    assert capsys.readouterr().err.strip() == "failed a.png: why"
+class Heard:
+    def __init__(self) -> None:
+        self.started: list[tuple[str, int]] = []
+        self.done = 0
+        self.told: list[tuple[str, str]] = []
+
+    def start(self, what, total) -> None:
+        self.started.append((what, total))
+
+    def advance(self, count=1) -> None:
+        self.done += count
+
+    def reach(self, done, what) -> None:
+        self.done = done
+
+    def tell(self, kind, sentence) -> None:
+        self.told.append((kind, sentence))
+
+
+def test_a_listener_hears_of_every_photograph_and_the_terminal_of_none(tmp_path, picture, capfd):
+    photos = [picture(tmp_path / "in" / f"{name}.png", 64, 64) for name in "abc"]
+    photos[1].write_bytes(b"no image")
+    make = PairMaker(Pipeline(), seed=0)
+    heard = Heard()
+    assert isinstance(heard, Progress)
+    degrade_folder(photos, tmp_path / "out", make, recipe="", progress=heard)
+    assert heard.started == [("degrading", 3)]
+    assert heard.done == 3
+    ((kind, sentence),) = heard.told
+    assert kind == "failed"
+    assert sentence.startswith(f"{photos[1]}: ")
+    degrade_folder(photos[:1], tmp_path / "unheard", make, recipe="")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_silence_is_a_progress():
+    assert isinstance(Silent(), Progress)

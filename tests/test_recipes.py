@@ -10,9 +10,9 @@ from hydra.utils import get_object
 from lightning import LightningDataModule, LightningModule, Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from segsr import run
 from segsr.checkpoints.folder import PACKAGED
-from segsr.config import build, load_config, packaged_conf
+from segsr.cli import run
+from segsr.config import build, load_recipe, packaged_conf
 from segsr.errors import SegSRError
 
 RECIPES = sorted(path.stem for path in packaged_conf().glob("*.yaml"))
@@ -45,7 +45,7 @@ def choices() -> list[tuple[str, str, list[str]]]:
 
 @cache
 def composed(name: str, *overrides: str) -> dict:
-    return OmegaConf.to_container(load_config(Path(name), list(overrides)))
+    return OmegaConf.to_container(load_recipe(Path(name), list(overrides)))
 
 
 def check_stated(stated: dict, composed: dict) -> None:
@@ -59,7 +59,7 @@ def check_stated(stated: dict, composed: dict) -> None:
 
 
 def recipe(name: str, *overrides: str):
-    return load_config(Path("conf", f"{name}.yaml"), [*OPEN.get(name, []), *overrides])
+    return load_recipe(Path("conf", f"{name}.yaml"), [*OPEN.get(name, []), *overrides])
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -146,7 +146,7 @@ def test_a_vocabulary_of_ones_own_sets_the_number_of_classes(tmp_path) -> None:
     (tmp_path / "vocabulary").mkdir()
     (tmp_path / "vocabulary" / "mine.yaml").write_text("names: [sky, lion, zebra]\n")
     (tmp_path / "mine.yaml").write_text("defaults: [joint, override vocabulary: mine, _self_]\n")
-    cfg = load_config(tmp_path / "mine.yaml", OPEN["joint"])
+    cfg = load_recipe(tmp_path / "mine.yaml", OPEN["joint"])
     with torch.device("meta"):
         built = {name: build(cfg.nets[name]) for name in ("prior", "seg_denoiser", "bridge")}
     assert {net.config.num_classes for net in built.values()} == {3}
@@ -163,7 +163,7 @@ def test_the_variant_that_predicts_v_differs_in_nothing_else() -> None:
 
 def test_what_is_missing_is_told_with_how_to_get_it(tmp_path) -> None:
     with pytest.raises(SegSRError, match=r"weights and data.root|data.root and weights") as error:
-        run.fit(load_config(Path("conf/joint.yaml"), [f"run_dir={tmp_path}"]))
+        run.fit(load_recipe(Path("conf/joint.yaml"), [f"run_dir={tmp_path}"]))
     assert "conf/srdm.yaml" in str(error.value)
     with pytest.raises(SegSRError, match=r"no model 'W': give a folder"):
         run.fit(recipe("joint", f"run_dir={tmp_path}", "trainer=cpu"))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from segsr.config import build, load_config
+from segsr.config import build, load_recipe
 from segsr.data.datasets import collate
 from segsr.files.photo import write_photo
 from segsr.training.teacher import load_teacher
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     overrides = ["data=compact_photos", f"data.root={arguments.data}", "data.cache=false"]
-    cfg = load_config(
+    cfg = load_recipe(
         CONF / "compact_srdm.yaml", [*overrides, f"data.crop_size={arguments.crop}", "run_dir=."]
     )
     data = build(cfg.data)

@@ -1,6 +1,7 @@
 """Segmentation-guided diffusion super-resolution.
 
-`import segsr` is instant: torch and the models are imported when a name is first used.
+`import segsr` is instant: torch and the models are imported when a name is first used. A recipe's
+model is `segsr.build(segsr.load_recipe("joint", ["data.root=photos", "weights=model"]).model)`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from segsr.config import build, load_recipe
     from segsr.inference.pipeline import SegSRPipeline
     from segsr.tasks.joint import JointSegSR
     from segsr.tasks.segdm import SegDM
@@ -16,13 +18,23 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["SRDM", "JointSegSR", "SegDM", "SegSRPipeline", "__version__"]
+__all__ = [
+    "SRDM",
+    "JointSegSR",
+    "SegDM",
+    "SegSRPipeline",
+    "__version__",
+    "build",
+    "load_recipe",
+]
 
 _HOMES = {
     "SRDM": "segsr.tasks.srdm",
     "SegDM": "segsr.tasks.segdm",
     "JointSegSR": "segsr.tasks.joint",
     "SegSRPipeline": "segsr.inference.pipeline",
+    "build": "segsr.config",
+    "load_recipe": "segsr.config",
 }
 
 

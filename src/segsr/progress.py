@@ -1,40 +1,45 @@
-"""What a verb shows in the terminal while it goes through many files."""
+"""What work over many files tells whoever waits for it; `segsr.cli.bar` shows it in a terminal."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from typing import Literal, Protocol, runtime_checkable
 
 
-def file_progress(*, visible: bool = True) -> Progress:
-    """Return a bar on standard error: what is done, of how many, the time so far and left."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not visible,
-    )
+@runtime_checkable
+class Progress(Protocol):
+    """Hears how far a piece of work is, and of what went wrong on the way."""
+
+    def start(self, what: str, total: int) -> None:
+        """A piece of work begins that has `total` steps; the one before has ended."""
+        ...
+
+    def advance(self, count: int = 1) -> None:
+        """`count` more steps are done."""
+        ...
+
+    def reach(self, done: int, what: str) -> None:
+        """In all `done` steps are done, and it is the turn of `what`."""
+        ...
+
+    def tell(self, kind: Literal["failed", "note"], sentence: str) -> None:
+        """Something happened that a person should know."""
+        ...
 
 
-def tell(progress: Progress, kind: str, sentence: str) -> None:
-    """Print `sentence` above the bar, as it is: names of files may look like rich's markup.
+class Silent:
+    """A progress that nobody watches."""
 
-    Args:
-        progress: The bar.
-        kind: `failed` or `note`, printed in red or yellow before it.
-        sentence: What happened.
-    """
-    colour = {"failed": "red", "note": "yellow"}[kind]
-    text = f"[{colour}]{kind}[/{colour}] {escape(sentence)}"
-    progress.console.print(text, soft_wrap=True, highlight=False)
+    def start(self, what: str, total: int) -> None:
+        """Say nothing."""
+
+    def advance(self, count: int = 1) -> None:
+        """Say nothing."""
+
+    def reach(self, done: int, what: str) -> None:
+        """Say nothing."""
+
+    def tell(self, kind: Literal["failed", "note"], sentence: str) -> None:
+        """Say nothing."""
+
+
+SILENT = Silent()

@@ -14,8 +14,8 @@ import tiny
 import torch
 from PIL import Image
 
+from segsr import degradation
 from segsr.cli import main
-from segsr.config import build, load_config
 from segsr.data import degrade_folder
 from segsr.files.pixels import read_image
 
@@ -64,7 +64,7 @@ def test_the_layout_and_the_manifest(photos, undisturbed):
     ]
     records = [json.loads(line) for line in (undisturbed / "manifest.jsonl").open()]
     assert [record["photo"] for record in records] == names
-    recipe = build(load_config(None, [], default="degrade").degradation)
+    recipe = degradation.recipe()
     for record in records:
         for folder in ("hq", "lq", "lq_bicubic"):
             path = undisturbed / record[folder]["file"]

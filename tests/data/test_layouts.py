@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from segsr.config import build, load_config
+from segsr.config import build, load_recipe
 from segsr.data import ImageFolder, PairDataModule
 from segsr.errors import SegSRError
 
@@ -45,7 +45,7 @@ LAYOUTS = {
 
 def data_module(name: str, root: Path, *overrides: str) -> PairDataModule:
     settings = [f"data={name}", f"data.root={root}", "data.eval_crop=null", *overrides]
-    return build(load_config(Path("compact"), settings).data)
+    return build(load_recipe("compact", settings).data)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

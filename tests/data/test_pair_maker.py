@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image
 
-from segsr.config import build, load_config
+from segsr.config import build, load_recipe
 from segsr.data import ImageFolder, PairDataModule
 from segsr.data.pair_maker import PairMaker, resize_short_side
-from segsr.degradation import Pipeline
+from segsr.degradation import Pipeline, recipe
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image
 from segsr.nets.resize_codec import pillow_bicubic
@@ -17,7 +17,7 @@ from segsr.samples import samples_folder
 
 @pytest.fixture(scope="module")
 def strong():
-    return build(load_config(None, [], default="degrade").degradation)
+    return recipe("real_esrgan")
 
 
 def test_pairs_are_those_of_the_data_module(strong):
@@ -40,7 +40,7 @@ def test_pairs_are_those_of_the_data_module(strong):
 def test_the_paper_takes_the_middle_of_the_short_side(tmp_path):
     photo = Image.open(samples_folder() / "images" / "picos.jpg").resize((900, 620))
     photo.save(tmp_path / "wide.png")
-    make = build(load_config(None, ["degradation=bicubic"], default="paper_testset").pairs)
+    make = build(load_recipe("paper_testset", ["degradation=bicubic"]).pairs)
     pair = make(tmp_path / "wide.png")
     assert pair.hq.shape == (3, 512, 512)
     assert pair.lq.shape == (3, 128, 128)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segsr.config import build, load_config
+from segsr import degradation
 from segsr.samples import samples_folder
 from segsr.seeding import generator
 
@@ -26,9 +26,7 @@ def photos():
 @pytest.fixture(scope="session")
 def recipe():
     """Builds a packaged degradation by name."""
-    return lambda name, *more: build(
-        load_config(None, [f"degradation={name}", *more], default="compact").degradation
-    )
+    return lambda name, *more: degradation.recipe(name, more)
 
 
 @pytest.fixture(scope="session")

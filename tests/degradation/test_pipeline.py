@@ -105,12 +105,12 @@ def test_hq_is_sharpened_where_the_recipe_says_so(recipe, hq):
 
 
 def test_a_spared_sample_is_only_shrunk(recipe, hq):
-    pipeline = recipe("mild", "degradation.clean_prob=1", "degradation.sharpen_hq=false")
+    pipeline = recipe("mild", "clean_prob=1", "sharpen_hq=false")
     assert torch.equal(pipeline(hq, generators(3))[1], Pipeline()(hq, generators(3))[1])
 
 
 def test_without_rounding_lq_keeps_its_fractions(recipe, hq):
-    exact = recipe("bicubic", "++degradation.rounded=false")(hq, generators(3))[1]
+    exact = recipe("bicubic", "++rounded=false")(hq, generators(3))[1]
     rounded = Pipeline()(hq, generators(3))[1]
     assert not torch.equal(exact, rounded)
     torch.testing.assert_close(exact, rounded, atol=0.51 / 255, rtol=0)
@@ -167,9 +167,9 @@ def test_stages_must_end_at_the_lq_size(hq):
 
 _MEASURE = """
 import resource, torch
-from segsr.config import build, load_config
+from segsr import degradation
 from segsr.seeding import generator
-pipeline = build(load_config(None, ["degradation=real_esrgan"], default="compact").degradation)
+pipeline = degradation.recipe("real_esrgan")
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 def run(hq):

@@ -1,13 +1,13 @@
 import pytest
 
-from segsr.config import build, load_config
+from segsr.config import build, load_recipe
 from segsr.errors import SegSRError
 from segsr.evaluation.protocol import Protocol, fingerprint
 
 
 @pytest.mark.parametrize("name", ["segsr_paper", "osediff"])
 def test_packaged_protocols(name):
-    cfg = load_config(None, [f"protocol={name}", "device=cpu"], default="evaluate")
+    cfg = load_recipe("evaluate", [f"protocol={name}", "device=cpu"])
     protocol = build(cfg.protocol)
     assert isinstance(protocol, Protocol)
     assert protocol.name == name

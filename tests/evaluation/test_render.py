@@ -2,7 +2,8 @@ import io
 
 from rich.console import Console
 
-from segsr.evaluation.render import latex, markdown, paper_layout, print_table
+from segsr.cli.tables import print_table
+from segsr.evaluation.render import latex, markdown, paper_layout
 from segsr.evaluation.table import Row, Table, Value
 from segsr.metrics.column import Column
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from segsr.config import build, load_config
+from segsr import degradation
 from segsr.degradation import Noise
 from segsr.seeding import generator
 
@@ -18,7 +18,7 @@ COUNT = 8
 
 @pytest.fixture(scope="module")
 def recipe():
-    return build(load_config(None, ["degradation=real_esrgan"], default="degrade").degradation)
+    return degradation.recipe("real_esrgan")
 
 
 @pytest.fixture

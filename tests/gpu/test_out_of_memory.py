@@ -6,6 +6,7 @@ import pytest
 import tiny
 import torch
 
+from segsr.cli.bar import Bar
 from segsr.inference.upscale import Summary, upscale_files
 from segsr.nets.image_denoiser import ImageDenoiser
 
@@ -32,7 +33,10 @@ def upscale(model, folder, picture, monkeypatch, exhaust, device="cpu") -> Summa
         return forward(self, latents, *arguments, **options)
 
     monkeypatch.setattr(ImageDenoiser, "forward", hungry)
-    return upscale_files([folder / "in"], folder / "out", model=model, device=device)
+    with Bar() as bar:
+        return upscale_files(
+            [folder / "in"], folder / "out", model=model, device=device, progress=bar
+        )
 
 
 def check(summary, folder, capsys) -> None:

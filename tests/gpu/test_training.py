@@ -9,8 +9,8 @@ import pytest
 import torch
 from saved import checkpoint, losses, tensors
 
-from segsr import run
-from segsr.config import load_config
+from segsr.cli import run
+from segsr.config import load_recipe
 
 pytestmark = pytest.mark.gpu
 
@@ -25,7 +25,7 @@ def fit(device: torch.device, folder: str, steps: int, *overrides: str) -> dict:
     accelerator = "gpu" if device.type == "cuda" else device.type
     ours = [f"run_dir={folder}", f"trainer.max_steps={steps}", f"trainer.accelerator={accelerator}"]
     ours += ["trainer.devices=1", "trainer.precision=bf16-mixed"]
-    run.fit(load_config(RECIPE, [*ours, *overrides]))
+    run.fit(load_recipe(RECIPE, [*ours, *overrides]))
     return losses(Path(folder))
 
 

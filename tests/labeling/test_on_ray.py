@@ -10,7 +10,7 @@ import pytest
 from label_command import BY_BATCH, label, masks_of, photos_of_two_sizes, times_of
 from launch import SEGSR, environment, stop
 
-from segsr import cli
+from segsr.cli.statuses import KILLED, USAGE_ERROR
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_labeler_that_no_ray_worker_can_make_is_told_in_a_sentence(photos, wri
     done = subprocess.run(
         [*command, "executor=ray"], env=environment(), capture_output=True, text=True, timeout=200
     )
-    assert done.returncode == cli.USAGE_ERROR
+    assert done.returncode == USAGE_ERROR
     assert "segsr: no weights: fetch them" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -108,5 +108,5 @@ def test_sigterm_stops_ray(photos, recipe, tmp_path):
     out = tmp_path / "masks"
     command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe), "executor=ray"]
     status, output = stop([*command, "labeler.seconds=0.5"], signal.SIGTERM, out / "04.png")
-    assert status == cli.KILLED + signal.SIGTERM, output
+    assert status == KILLED + signal.SIGTERM, output
     assert "Traceback" not in output

@@ -10,7 +10,7 @@ import tiny
 import torch
 from torch import nn
 
-from segsr.config import load_config
+from segsr.config import load_recipe
 from segsr.planning.layout import SD21_UNET, lay_out
 from segsr.tasks.joint import JointSegSR
 from segsr.tasks.srdm import SRDM
@@ -22,7 +22,7 @@ def count(module: nn.Module, trainable: bool = False) -> int:
 
 def laid_out(name: str, *overrides: str):
     with torch.device("meta"):
-        return lay_out(load_config(Path("conf", f"{name}.yaml"), list(overrides)))
+        return lay_out(load_recipe(Path("conf", f"{name}.yaml"), list(overrides)))
 
 
 def test_stage_one_needs_no_base_model() -> None:

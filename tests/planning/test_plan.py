@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from segsr.config import load_config
+from segsr.cli.tables import print_plan
+from segsr.config import load_recipe
 from segsr.planning.layout import lay_out
 from segsr.planning.plan import Plan, _among, _devices, plan_fit
-from segsr.planning.report import print_plan
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("data.crop_size=64", "data.batch_size=2")
 
 
 def recipe(*overrides: str, name: str = "compact_joint"):
-    return load_config(Path("conf", f"{name}.yaml"), list(overrides))
+    return load_recipe(Path("conf", f"{name}.yaml"), list(overrides))
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import pytest
 import tiny
 import torch
 
-from segsr import run
 from segsr.checkpoints.folder import load_component
-from segsr.config import load_config
+from segsr.cli import run
+from segsr.config import load_recipe
 from segsr.files.photo import read_photo
 from segsr.metrics.restoration import psnr_y
 from segsr.nets.autoencoder import Autoencoder
@@ -24,7 +24,7 @@ QUIET = [
 
 
 def fit(recipe: str | Path, folder, *overrides: str) -> None:
-    run.fit(load_config(Path(recipe), [f"run_dir={folder}", *QUIET, *overrides]))
+    run.fit(load_recipe(Path(recipe), [f"run_dir={folder}", *QUIET, *overrides]))
 
 
 def test_the_autoencoder_stage_leaves_principal_components(tmp_path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lightning import Callback
 
-from segsr import run
-from segsr.config import load_config
+from segsr.cli import run
+from segsr.config import load_recipe
 
 
 class KillAt(Callback):
@@ -25,4 +25,4 @@ class KillAt(Callback):
 
 if __name__ == "__main__":
     kill = f"+trainer.callbacks.kill={{_target_: kill_worker.KillAt, step: {sys.argv[2]}}}"
-    run.fit(load_config(Path(sys.argv[1]), [*sys.argv[3:], kill]))
+    run.fit(load_recipe(Path(sys.argv[1]), [*sys.argv[3:], kill]))

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from saved import assert_equal_to_the_bit, checkpoint
 
-from segsr import run
-from segsr.cli import main
-from segsr.config import load_config
+from segsr.cli import main, run
+from segsr.config import load_recipe
 from segsr.errors import Interrupted
 
 TESTS = Path(__file__).parents[1]
@@ -30,7 +29,7 @@ def _settled(alone, monkeypatch):
 
 
 def fit(folder: str, *overrides: str) -> None:
-    run.fit(load_config(RECIPE, [f"run_dir={folder}", SAVE_AT_5, *overrides]))
+    run.fit(load_recipe(RECIPE, [f"run_dir={folder}", SAVE_AT_5, *overrides]))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import pytest
 import torch
 from saved import assert_equal_to_the_bit, checkpoint, losses, tensors
 
-from segsr import run
-from segsr.config import load_config
+from segsr.cli import run
+from segsr.config import load_recipe
 
 RECIPE = launch.TESTS / "support" / "tiny.yaml"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
@@ -41,7 +41,7 @@ def assert_close(ours, theirs) -> None:
 
 @pytest.mark.slow  # test_ddp.py holds the gradient itself
 def test_two_processes_have_the_losses_of_one(alone) -> None:
-    run.fit(load_config(RECIPE, ["run_dir=one", "trainer.max_steps=3"]))
+    run.fit(load_recipe(RECIPE, ["run_dir=one", "trainer.max_steps=3"]))
     launch.run(command("lightning", "ddp", "trainer.max_steps=3"))
     assert [path.name for path in Path("runs").iterdir()] == ["tiny"]
     (two,) = Path("runs/tiny").iterdir()
@@ -55,7 +55,7 @@ def test_two_processes_have_the_losses_of_one(alone) -> None:
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 @pytest.mark.parametrize("launcher", ["lightning", "torchrun"])
 def test_every_strategy_resumes(launcher, strategy, alone) -> None:
-    run.fit(load_config(RECIPE, ["run_dir=one"]))
+    run.fit(load_recipe(RECIPE, ["run_dir=one"]))
     launch.run(command(launcher, strategy, "run_dir=whole"))
     assert_close(losses(Path("whole")), losses(Path("one")))
     launch.run(command(launcher, strategy, "run_dir=broken", "trainer.max_steps=4"))
@@ -86,10 +86,10 @@ def test_a_signal_from_outside_saves(launcher, strategy, number, alone) -> None:
 
 @pytest.mark.slow
 def test_a_checkpoint_of_one_strategy_resumes_under_another(alone) -> None:
-    run.fit(load_config(RECIPE, ["run_dir=run", "trainer.max_steps=2"]))
+    run.fit(load_recipe(RECIPE, ["run_dir=run", "trainer.max_steps=2"]))
     launch.run(command("lightning", "fsdp", "run_dir=run", "ckpt_path=last", "trainer.max_steps=4"))
-    run.fit(load_config(RECIPE, ["run_dir=run", "ckpt_path=last"]))
-    run.fit(load_config(RECIPE, ["run_dir=whole"]))
+    run.fit(load_recipe(RECIPE, ["run_dir=run", "ckpt_path=last"]))
+    run.fit(load_recipe(RECIPE, ["run_dir=whole"]))
     assert_close(losses(Path("run")), losses(Path("whole")))
     ours, theirs = (checkpoint(Path(name))["optimizer_states"] for name in ("run", "whole"))
     found, expected = tensors(ours), tensors(theirs)
@@ -102,7 +102,7 @@ def test_a_checkpoint_of_one_strategy_resumes_under_another(alone) -> None:
 def test_accumulated_halves_are_the_whole_batch(alone) -> None:
     """An epoch's last batch ends a window early, so six samples of a cycle of three are taken."""
     settings = ["trainer.max_steps=2", "trainer.limit_train_batches=4"]
-    run.fit(load_config(RECIPE, ["run_dir=one", "data.batch_size=1", *settings,
+    run.fit(load_recipe(RECIPE, ["run_dir=one", "data.batch_size=1", *settings,
                                  "trainer.accumulate_grad_batches=2"]))  # fmt: skip
     launch.run(command("lightning", "fsdp", "run_dir=two", *settings))
     one, two = (checkpoint(Path(name))["state_dict"] for name in ("one", "two"))
@@ -114,7 +114,7 @@ def test_accumulated_halves_are_the_whole_batch(alone) -> None:
 def test_two_processes_test_every_photograph_once(alone) -> None:
     """Five photographs on two ranks: three and two."""
     settings = ["trainer.limit_test_batches=1.0", "data.eval_crop=64"]
-    alone_metrics = run.test(load_config(RECIPE, settings))
+    alone_metrics = run.test(load_recipe(RECIPE, settings))
     test = [*launch.SEGSR, "test", "-c", str(RECIPE), *settings]
     two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
     table = launch.run([*test, *two])

@@ -9,8 +9,8 @@ from lightning import Trainer
 from safetensors.torch import load_file
 from saved import losses, tensors
 
-from segsr import run
-from segsr.config import load_config
+from segsr.cli import run
+from segsr.config import load_recipe
 from segsr.training.blocks import blocks
 from segsr.training.networks import PrepareNetworks
 
@@ -19,7 +19,7 @@ SHORT = ["trainer.max_steps=2", "trainer.precision=bf16-mixed"]
 
 
 def fit(folder: str, *overrides: str) -> None:
-    run.fit(load_config(RECIPE, [f"run_dir={folder}", *SHORT, *overrides]))
+    run.fit(load_recipe(RECIPE, [f"run_dir={folder}", *SHORT, *overrides]))
 
 
 def weights(folder: str) -> dict[str, torch.Tensor]:

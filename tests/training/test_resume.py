@@ -10,7 +10,7 @@ import torch
 from saved import assert_equal_to_the_bit, checkpoint
 
 from segsr import JointSegSR, run
-from segsr.config import load_config
+from segsr.config import load_recipe
 
 TESTS = Path(__file__).parents[1]
 RECIPE = TESTS / "support" / "tiny.yaml"
@@ -18,7 +18,7 @@ RECIPE = TESTS / "support" / "tiny.yaml"
 
 def test_killed_and_resumed_is_uninterrupted_to_the_bit(tmp_path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    run.fit(load_config(RECIPE, [f"run_dir={whole}"]))
+    run.fit(load_recipe(RECIPE, [f"run_dir={whole}"]))
 
     worker = [sys.executable, str(TESTS / "training" / "kill_worker.py"), str(RECIPE), "5"]
     killed = subprocess.run(
@@ -31,7 +31,7 @@ def test_killed_and_resumed_is_uninterrupted_to_the_bit(tmp_path) -> None:
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
     assert checkpoint(broken)["global_step"] == 4  # of 5 samples in batches of 2: within an epoch
 
-    run.fit(load_config(RECIPE, [f"run_dir={broken}", "ckpt_path=last"]))
+    run.fit(load_recipe(RECIPE, [f"run_dir={broken}", "ckpt_path=last"]))
     assert checkpoint(whole)["global_step"] == 6
     assert_equal_to_the_bit(broken, whole)
     # What was exported is the average. The checkpoint holds it, and nothing of the frozen networks.

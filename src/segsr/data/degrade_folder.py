@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import multiprocessing
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -30,7 +29,7 @@ import segsr
 from segsr.data.pair_maker import PairMaker
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
-from segsr.progress import file_progress, tell
+from segsr.progress import SILENT, Progress
 
 FOLDERS = ("hq", "lq", "lq_bicubic")
 MANIFEST = "manifest.jsonl"
@@ -50,7 +49,13 @@ class PairsSummary:
 
 
 def degrade_folder(
-    photos: Sequence[Path], output: Path, make: PairMaker, *, recipe: str, workers: int = 1
+    photos: Sequence[Path],
+    output: Path,
+    make: PairMaker,
+    *,
+    recipe: str,
+    workers: int = 1,
+    progress: Progress = SILENT,
 ) -> PairsSummary:
     """Writes a pair for every photograph, and says what became of each.
 
@@ -64,6 +69,7 @@ def degrade_folder(
         make: Makes the pairs.
         recipe: The text of `config.yaml`, by which an earlier call is recognised.
         workers: Processes, each on one core; 1 works in this process.
+        progress: Hears of each photograph, and why one failed.
 
     Raises:
         SegSRError: The folder was made with another recipe or cannot be written, or a worker died.
@@ -71,16 +77,13 @@ def degrade_folder(
     _claim(output, recipe)
     records = {record["photo"]: record for record in _read_records(output)}
     summary = PairsSummary()
-    with (
-        file_progress() as progress,
-        (output / JOURNAL).open("a", encoding="utf-8") as journal,
-    ):
-        bar = progress.add_task("degrading", total=len(photos))
+    with (output / JOURNAL).open("a", encoding="utf-8") as journal:
+        progress.start("degrading", len(photos))
 
         def fail(photo: Path, reason: str) -> None:
             summary.errors[photo] = reason
-            tell(progress, "failed", f"{photo}: {reason}")
-            progress.advance(bar)
+            progress.tell("failed", f"{photo}: {reason}")
+            progress.advance()
 
         todo = []
         stems: dict[str, Path] = {}
@@ -90,7 +93,7 @@ def degrade_folder(
                 fail(photo, f"its pair would have the name of that of {first.name}: rename one")
             elif _is_complete(records.get(photo.name), output):
                 summary.kept.append(photo)
-                progress.advance(bar)
+                progress.advance()
             else:
                 todo.append(photo)
         for photo, result in _work(todo, output, make, workers):
@@ -101,15 +104,10 @@ def degrade_folder(
             journal.write(_line(result))
             journal.flush()
             summary.made.append(photo)
-            progress.advance(bar)
+            progress.advance()
     lines = [_line(records[name]) for name in sorted(records)]
     write_atomic(output / MANIFEST, "".join(lines).encode())
     (output / JOURNAL).unlink()
-    print(
-        f"{len(summary.made)} pairs made, {len(summary.kept)} kept (exist already), "
-        f"{len(summary.errors)} failed; pairs in {output}",
-        file=sys.stderr,
-    )
     return summary
 
 

@@ -19,7 +19,7 @@ from segsr.evaluation.pairing import PhotoFiles, pair_files
 from segsr.evaluation.records import ImageRecord, as_line, read_records, stamp
 from segsr.files.atomic import write_text
 from segsr.metrics.image_metric import ImageMetric
-from segsr.progress import file_progress, tell
+from segsr.progress import SILENT, Progress
 from segsr.vocabularies import IDENTITY
 
 RECORDS = "records.jsonl"
@@ -57,6 +57,7 @@ def evaluate_folders(
     device: torch.device | str = "cpu",
     label_map: Mapping[int, int] = IDENTITY,
     title: str = "evaluating",
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Measure the images of `folders`.
 
@@ -71,7 +72,8 @@ def evaluate_folders(
         batch_size: Images measured at once; only images of one size share a batch.
         device: Where the images are moved to.
         label_map: What the true masks' labels mean; see `segsr.evaluation.inputs.read_images`.
-        title: Of the progress bar.
+        title: What `progress` calls this.
+        progress: Hears of each image and each problem.
 
     Raises:
         SegSRError: If a folder is missing or empty, or `output` cannot be written.
@@ -88,18 +90,15 @@ def evaluate_folders(
         records[photo.name] = record
         if any(name not in record.metrics for name in metrics):
             todo.append((photo, record))
-    with (
-        file_progress() as progress,
-        path.open("a", encoding="utf-8") as journal,
-    ):
+    with path.open("a", encoding="utf-8") as journal:
         for problem in problems:
-            tell(progress, "note", problem)
-        bar = progress.add_task(title, total=len(pairing.photos))
-        progress.advance(bar, len(pairing.photos) - len(todo))
+            progress.tell("note", problem)
+        progress.start(title, len(pairing.photos))
+        progress.advance(len(pairing.photos) - len(todo))
 
         def complain(problem: str) -> None:
             problems.append(problem)
-            tell(progress, "failed", problem)
+            progress.tell("failed", problem)
 
         reading = partial(read_images, label_map=label_map)
         ahead = _read_ahead([photo for photo, _ in todo], reading, _READ_AHEAD * batch_size)
@@ -111,7 +110,7 @@ def evaluate_folders(
                 else:
                     complain(read)
                     del records[photo.name]
-                    progress.advance(bar)
+                    progress.advance()
             if not reads:
                 continue
             # what one image of a batch has, all have but after a metric failed on one of them
@@ -133,7 +132,7 @@ def evaluate_folders(
                 for name, reason in measured.problems.items():
                     complain(f"{read.photo.name}: no {name} ({reason})")
                 journal.write(as_line(record))
-                progress.advance(bar)
+                progress.advance()
             journal.flush()
     ordered = {name: records[name] for name in sorted(records)}
     write_text(path, "".join(map(as_line, ordered.values())))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 
 from segsr.evaluation.table import Row, Table, Value
@@ -122,10 +121,14 @@ def paper_layout(tables: Sequence[Table]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def print_table(table: Table, console: Console | None = None) -> None:
-    """Print `table` to the terminal, its notes below; without intervals if there is no room."""
-    console = console or Console()
-    roomy = console.width >= _METHOD_WIDTH + _INTERVAL_WIDTH * len(table.columns)
+def terminal(table: Table, width: int) -> RichTable:
+    """Return `table`, without its notes, for a terminal; without intervals if there is no room.
+
+    Args:
+        table: What to draw.
+        width: Characters of a line.
+    """
+    roomy = width >= _METHOD_WIDTH + _INTERVAL_WIDTH * len(table.columns)
     drawn = RichTable(title=table.title, title_justify="left", box=box.SIMPLE)
     drawn.add_column("method", overflow="fold", min_width=_METHOD_WIDTH)
     for column in table.columns:
@@ -143,9 +146,7 @@ def print_table(table: Table, console: Console | None = None) -> None:
 
     for row, cells in _cells(table, cell):
         drawn.add_row(_label(row), *cells)
-    console.print(drawn)
-    for note in table.notes:
-        console.print(note, style="dim", highlight=False, soft_wrap=True, markup=False)
+    return drawn
 
 
 def _cells(table: Table, cell: Callable[[Row, Column, int], str]) -> list[tuple[Row, list[str]]]:

@@ -21,7 +21,7 @@ from segsr.files.atomic import write_text
 from segsr.files.mask import write_mask
 from segsr.files.photo import read_photo, write_photo
 from segsr.metrics.image_metric import ImageMetric
-from segsr.progress import file_progress, tell
+from segsr.progress import SILENT, Progress
 
 COSTS = "costs.json"
 Costs = dict[str, dict[str, Any]]
@@ -59,6 +59,7 @@ def run_method(
     *,
     batch_size: int = 4,
     device: torch.device | str = "cpu",
+    progress: Progress = SILENT,
 ) -> Result | None:
     """Restore a test set with one method and measure the results; None if it has none of it.
 
@@ -73,6 +74,7 @@ def run_method(
         output: Folder of the method's `restored/`, `mask/` and records.
         batch_size: Images measured at once.
         device: Of the metrics.
+        progress: Hears of each photograph and each problem.
     """
     roles = dict(folders)
     costs: Costs = {}
@@ -85,7 +87,7 @@ def run_method(
         if method.masks and test_set.name in method.masks:
             roles["mask"] = Path(method.masks[test_set.name])
     else:
-        problems = _restore_all(method, folders, output)
+        problems = _restore_all(method, folders, output, progress)
         roles["restored"] = output / "restored"
         if (output / "mask").is_dir():
             roles["mask"] = output / "mask"
@@ -100,6 +102,7 @@ def run_method(
         batch_size=batch_size,
         device=device,
         title=f"{test_set.name}: {method.label}, measuring",
+        progress=progress,
     )
     evaluation.problems[:0] = problems
     memories = [c["memory"] for c in costs.values() if c["memory"] is not None]
@@ -112,27 +115,29 @@ def mean_seconds(result: Result) -> float | None:
     return float(np.mean(list(result.seconds.values()))) if result.seconds else None
 
 
-def _restore_all(method: Method, folders: Mapping[str, Path], output: Path) -> list[str]:
+def _restore_all(
+    method: Method, folders: Mapping[str, Path], output: Path, progress: Progress
+) -> list[str]:
     """Write what is not there yet of `restored/` and `mask/`; return a sentence per failure."""
     sources = {role: path for role, path in folders.items() if role in ("lq", "hq")}
     photos = pair_files(sources).photos
     costs = _read_costs(output)
     todo = [photo for photo in photos if not (output / "restored" / f"{photo.name}.png").exists()]
     problems: list[str] = []
-    with file_progress() as progress:
-        bar = progress.add_task(f"{output.parent.name}: {method.label}", total=len(photos))
-        progress.advance(bar, len(photos) - len(todo))
-        for i, photo in enumerate(todo):
-            try:
-                if i == 0:  # what is compiled and cached at first is not timed
-                    method.restore(*_read(photo), photo.name)
-                costs[photo.name] = _restore_to(method, photo, output)
-                write_text(output / COSTS, json.dumps(costs, indent=1) + "\n")
-            except Exception as error:  # one photograph must not cost the others
-                reason = " ".join(str(error).split()) or type(error).__name__
-                problems.append(f"{method.label} failed on {photo.files['lq']}: {reason}")
-                tell(progress, "failed", problems[-1])
-            progress.advance(bar)
+    progress.start(f"{output.parent.name}: {method.label}", len(photos))
+    progress.advance(len(photos) - len(todo))
+    for i, photo in enumerate(todo):
+        try:
+            if i == 0:
+                # what is compiled and cached at first is not timed
+                method.restore(*_read(photo), photo.name)
+            costs[photo.name] = _restore_to(method, photo, output)
+            write_text(output / COSTS, json.dumps(costs, indent=1) + "\n")
+        except Exception as error:  # one photograph must not cost the others
+            reason = " ".join(str(error).split()) or type(error).__name__
+            problems.append(f"{method.label} failed on {photo.files['lq']}: {reason}")
+            progress.tell("failed", problems[-1])
+        progress.advance()
     return problems
 
 

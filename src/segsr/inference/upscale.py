@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from rich.progress import Progress
 
 from segsr.errors import SegSRError
 from segsr.files.find import find_photos
@@ -16,7 +14,7 @@ from segsr.files.mask import read_mask, write_mask
 from segsr.files.photo import read_photo, write_photo
 from segsr.inference.pipeline import SegSRPipeline
 from segsr.model.options import SamplingOptions
-from segsr.progress import file_progress, tell
+from segsr.progress import SILENT, Progress
 
 
 @dataclass
@@ -43,8 +41,9 @@ def upscale_files(
     mask: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    progress: Progress = SILENT,
 ) -> Summary:
-    """Restore photographs, one after another, and say what became of each.
+    """Restore photographs, one after another, and return what became of each.
 
     `photo.jpg` becomes `output/photo.png`, exactly SCALE times as large, with its mask in colours
     as `output/photo_mask.png`, 255 (dark grey) where the model is unsure. The noise of a photograph
@@ -61,6 +60,7 @@ def upscale_files(
             a photograph without one gets SegDM's.
         device: `auto`, `cpu`, `cuda` or `mps`.
         overwrite: Restore again what has been restored.
+        progress: Hears of each step, and why a photograph failed.
 
     Raises:
         SegSRError: If no input is a photograph, a mask cannot belong to any, the model cannot be
@@ -79,31 +79,25 @@ def upscale_files(
     steps = options.steps or pipeline.model.image.steps
     summary = Summary()
     written: set[Path] = set()
-    with file_progress() as progress:
-        bar = progress.add_task("restoring", total=steps * len(photos))
-        for i, photo in enumerate(photos):
-            result = output / f"{photo.stem}.png"
-            progress.update(bar, completed=steps * i, description=photo.name)
-            if result in written:
-                summary.errors[photo] = f"{result} was just written for another photograph: rename"
-            elif result.exists() and not overwrite:
-                summary.skipped.append(photo)
-            else:
-                try:
-                    given = _mask_of(photo, mask)
-                    _upscale(pipeline, photo, result, seed, options, given, progress)
-                    summary.restored.append(photo)
-                except Exception as error:
-                    summary.errors[photo] = _reason(error)
-            written.add(result)
-            if photo in summary.errors:
-                tell(progress, "failed", f"{photo}: {summary.errors[photo]}")
-        progress.update(bar, completed=steps * len(photos), description="done")
-    print(
-        f"{len(summary.restored)} restored, {len(summary.skipped)} skipped (exist already),"
-        f" {summary.failed} failed; results in {output}",
-        file=sys.stderr,
-    )
+    progress.start("restoring", steps * len(photos))
+    for i, photo in enumerate(photos):
+        result = output / f"{photo.stem}.png"
+        progress.reach(steps * i, photo.name)
+        if result in written:
+            summary.errors[photo] = f"{result} was just written for another photograph: rename"
+        elif result.exists() and not overwrite:
+            summary.skipped.append(photo)
+        else:
+            try:
+                given = _mask_of(photo, mask)
+                _upscale(pipeline, photo, result, seed, options, given, progress)
+                summary.restored.append(photo)
+            except Exception as error:
+                summary.errors[photo] = _reason(error)
+        written.add(result)
+        if photo in summary.errors:
+            progress.tell("failed", f"{photo}: {summary.errors[photo]}")
+    progress.reach(steps * len(photos), "done")
     return summary
 
 
@@ -144,7 +138,7 @@ def _upscale(
         seed=seed,
         name=path.name,
         mask=None if mask is None else read_mask(mask),
-        on_step=lambda t: progress.advance(progress.task_ids[0]),
+        on_step=lambda t: progress.advance(),
     )
     # The photograph last: that it exists means that the mask does.
     write_mask(result.with_name(f"{path.stem}_mask.png"), restoration.mask.cpu())

@@ -10,15 +10,11 @@ MASKS/
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
-
-from rich.console import Console
-from rich.table import Table
 
 from segsr.batch import IGNORE_INDEX
 from segsr.errors import SegSRError
@@ -27,8 +23,8 @@ from segsr.labeling.base import Labeler
 from segsr.labeling.label_shard import KEPT, MADE, OnPhoto, Settings
 from segsr.labeling.photos import PhotosToLabel, PhotoToLabel
 from segsr.labeling.shards import Shard, cut, is_finished, read_record
-from segsr.progress import file_progress, tell
-from segsr.run_folder import is_rank_zero
+from segsr.progress import SILENT, Progress
+from segsr.ranks import is_rank_zero
 
 RECIPE = "label.yaml"
 SUMMARY = "summary.json"
@@ -113,8 +109,9 @@ def label_photos(
     recipe: str,
     shard_size: int = 256,
     part: Part = ALL,
+    progress: Progress = SILENT,
 ) -> LabelingSummary:
-    """Draw the masks that are not there yet; say, as it goes and at the end, what became of all.
+    """Draw the masks that are not there yet; return, and write down, what became of all.
 
     Files are complete or not there at all, and what is there stays as it is. So an interrupted call
     goes on where it was, several jobs may share a list (`part`), and all end with the same bytes,
@@ -129,6 +126,7 @@ def label_photos(
         recipe: Text of `label.yaml`, by which an earlier call's masks are recognised as the same.
         shard_size: Photographs of a shard, the unit that is shared out and recorded.
         part: Which shards are this job's: each `count`-th from `index` on.
+        progress: Hears of each photograph, and why one failed.
 
     Raises:
         SegSRError: If the folder holds the photographs or masks of another labeler or cannot be
@@ -143,21 +141,20 @@ def label_photos(
         if not is_finished(shard, settings.output, settings.confidence_folder)
     ]
     own = executor.share(todo)
-    with file_progress(visible=is_rank_zero()) as progress:
-        bar = progress.add_task("labelling", total=sum(len(shard.items) for shard in own))
+    progress.start("labelling", sum(len(shard.items) for shard in own))
 
-        def on_photo(item: PhotoToLabel, outcome: str) -> None:
-            progress.advance(bar)
-            if outcome not in (MADE, KEPT):
-                tell(progress, "failed", f"{item.photo}: {outcome}")
+    def on_photo(item: PhotoToLabel, outcome: str) -> None:
+        progress.advance()
+        if outcome not in (MADE, KEPT):
+            progress.tell("failed", f"{item.photo}: {outcome}")
 
-        if is_rank_zero():
-            for photo, reason in photos.failed.items():
-                tell(progress, "failed", f"{photo}: {reason}")
-        executor(make_labeler, todo, settings, on_photo)
+    if is_rank_zero():
+        for photo, reason in photos.failed.items():
+            progress.tell("failed", f"{photo}: {reason}")
+    executor(make_labeler, todo, settings, on_photo)
     summary = _sum_up(photos, shards, todo, settings.output)
     if is_rank_zero():
-        _report(summary, settings.output, classes)
+        _write(summary, settings.output, classes)
     return summary
 
 
@@ -205,25 +202,13 @@ def _sum_up(
     return summary
 
 
-def _report(summary: LabelingSummary, output: Path, classes: Sequence[str]) -> None:
-    """Print the summary and write it down."""
-    shares = summary.shares(classes)
+def _write(summary: LabelingSummary, output: Path, classes: Sequence[str]) -> None:
     content = {
         "photos": summary.photos,
         "masks": summary.made + summary.kept,
         "unfinished": summary.unfinished,
         "classes": list(classes),
-        "shares": shares,
+        "shares": summary.shares(classes),
         "failed": summary.failed,
     }
     write_text(output / SUMMARY, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    table = Table("class", "share of the pixels")
-    for name, share in shares.items():
-        table.add_row(name, f"{share:.2%}")
-    Console().print(table)
-    others = f", {summary.unfinished} left to other jobs" if summary.unfinished else ""
-    print(
-        f"{summary.made} masks drawn, {summary.kept} kept (exist already), "
-        f"{len(summary.failed)} failed{others}; masks in {output}",
-        file=sys.stderr,
-    )

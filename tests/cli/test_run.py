@@ -7,8 +7,8 @@ import pytest
 import torch
 import yaml
 
-from segsr import run
-from segsr.config import load_config
+from segsr.cli import run
+from segsr.config import load_recipe
 from segsr.errors import SegSRError
 
 PARTS = """
@@ -46,18 +46,18 @@ def only_run() -> Path:
 
 
 def test_fit_writes_all_it_writes_to_one_new_folder():
-    run.fit(load_config(None, []))
+    run.fit(load_recipe("compact"))
     folder = only_run()
     assert sorted(path.name for path in Path().iterdir()) == ["runs"]
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoints", "config.yaml", "csv"]
 
 
 def test_the_saved_recipe_repeats_the_run_in_a_folder_of_its_own():
-    run.fit(load_config(None, ["seed=3", "trainer.max_steps=1"]))
+    run.fit(load_recipe("compact", ["seed=3", "trainer.max_steps=1"]))
     first = only_run()
     saved = yaml.safe_load((first / "config.yaml").read_text())
     assert (saved["seed"], saved["trainer"]["max_steps"]) == (3, 1)
-    cfg = load_config(first / "config.yaml", [])
+    cfg = load_recipe(first / "config.yaml", [])
     run.fit(cfg)
     assert cfg.run_dir != str(first)
     weights = [
@@ -68,8 +68,8 @@ def test_the_saved_recipe_repeats_the_run_in_a_folder_of_its_own():
 
 
 def test_fit_goes_on_from_the_newest_checkpoint():
-    run.fit(load_config(None, ["run_dir=run"]))
-    run.fit(load_config(None, ["run_dir=run", "ckpt_path=last", "trainer.max_steps=5"]))
+    run.fit(load_recipe("compact", ["run_dir=run"]))
+    run.fit(load_recipe("compact", ["run_dir=run", "ckpt_path=last", "trainer.max_steps=5"]))
     newest = max(Path("run").rglob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
     state = torch.load(newest, weights_only=True)
     assert state["global_step"] == 5
@@ -78,7 +78,7 @@ def test_fit_goes_on_from_the_newest_checkpoint():
 
 def test_a_named_callback_or_logger_can_be_dropped():
     drop = ["trainer.callbacks.checkpoint=null", "trainer.logger.csv=null"]
-    run.fit(load_config(None, [*drop, "trainer.enable_checkpointing=false"]))
+    run.fit(load_recipe("compact", [*drop, "trainer.enable_checkpointing=false"]))
     assert [path.name for path in only_run().rglob("*")] == ["config.yaml"]
 
 
@@ -93,14 +93,14 @@ def test_a_named_callback_or_logger_can_be_dropped():
 )
 def test_what_is_not_there_is_said_before_anything_is_written(overrides, message):
     with pytest.raises(SegSRError, match=message):
-        run.fit(load_config(None, overrides))
+        run.fit(load_recipe("compact", overrides))
     assert list(Path().iterdir()) == []
 
 
 @pytest.mark.parametrize("chosen", [[], ["run_dir=mine/run"]])
 def test_a_run_that_cannot_start_leaves_no_folder(chosen):
     with pytest.raises(Exception, match="broken"):
-        run.fit(load_config(None, ["model._target_=run_parts.Broken", *chosen]))
+        run.fit(load_recipe("compact", ["model._target_=run_parts.Broken", *chosen]))
     assert not list(Path().rglob("*.yaml"))
     assert not Path("mine/run").exists()
 
@@ -108,25 +108,25 @@ def test_a_run_that_cannot_start_leaves_no_folder(chosen):
 def test_a_run_that_cannot_start_leaves_a_folder_that_was_there():
     Path("mine").mkdir()
     with pytest.raises(Exception, match="broken"):
-        run.fit(load_config(None, ["model._target_=run_parts.Broken", "run_dir=mine"]))
+        run.fit(load_recipe("compact", ["model._target_=run_parts.Broken", "run_dir=mine"]))
     assert Path("mine/config.yaml").exists()
 
 
 def test_ctrl_c_comes_out_as_keyboard_interrupt():
     stop = "+trainer.callbacks.stop._target_=run_parts.PressCtrlC"
     with pytest.raises(KeyboardInterrupt):
-        run.fit(load_config(None, [stop, "trainer.max_steps=9"]))
+        run.fit(load_recipe("compact", [stop, "trainer.max_steps=9"]))
 
 
 def test_test_returns_the_metrics_of_the_checkpoints_weights():
     scored = "model._target_=run_parts.Scored"
-    run.fit(load_config(None, [scored, "run_dir=run"]))
+    run.fit(load_recipe("compact", [scored, "run_dir=run"]))
     (checkpoint,) = Path("run").rglob("*.ckpt")
     weight = torch.load(checkpoint, weights_only=True)["state_dict"]["layer.weight"].sum()
-    metrics = run.test(load_config(None, [scored, f"ckpt_path='{checkpoint}'"]))
+    metrics = run.test(load_recipe("compact", [scored, f"ckpt_path='{checkpoint}'"]))
     assert metrics == {"test/psnr": 20.0, "test/weight": pytest.approx(weight.item())}
 
 
 def test_predict_runs_over_the_prediction_set():
-    run.predict(load_config(None, ["trainer.limit_predict_batches=1"]))
+    run.predict(load_recipe("compact", ["trainer.limit_predict_batches=1"]))
     assert (only_run() / "config.yaml").is_file()

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from segsr.errors import SegSRError
+from segsr.ranks import is_rank_zero
 
 INHERITED = "SEGSR_RUN_DIR"
 """Environment variable through which the ranks that Lightning starts learn rank zero's folder."""
@@ -44,16 +45,6 @@ def run_folder(name: str, run_dir: str | None = None) -> Path:
     raise SegSRError(
         f"the ranks cannot agree on a new folder below {runs}, "
         "they were started by neither torchrun, srun nor segsr itself: set run_dir=FOLDER"
-    )
-
-
-def is_rank_zero() -> bool:
-    """Whether this process is the one that writes, by the variables its launcher set."""
-    if "RANK" in os.environ:
-        return os.environ["RANK"] == "0"
-    return all(
-        os.environ.get(variable, "0") == "0"
-        for variable in ("SLURM_PROCID", "NODE_RANK", "LOCAL_RANK")
     )
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from segsr.cli.run_folder import discard, newest_checkpoint, run_folder, save_config
+from segsr.cli.stopping import lightnings_exit_unwrapped
 from segsr.config import build, require, resolved_yaml
 from segsr.errors import SegSRError
-from segsr.run_folder import discard, newest_checkpoint, run_folder, save_config
 
 if TYPE_CHECKING:
     from lightning import Trainer
@@ -54,14 +55,13 @@ def _run(stage: Literal["fit", "test", "predict"], cfg: DictConfig, **options: A
             torch.set_float32_matmul_precision(cfg.matmul_precision)
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         model, data, trainer = build(cfg.model), build(cfg.data), _trainer(cfg.trainer, folder)
-        return getattr(trainer, stage)(
-            model, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **options
-        )
-    except BaseException as error:
+        with lightnings_exit_unwrapped():
+            return getattr(trainer, stage)(
+                model, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **options
+            )
+    except BaseException:
         if new:
             discard(folder)
-        if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
-            raise error.__context__ from None  # Lightning turns it into exit status 1
         raise
 
 

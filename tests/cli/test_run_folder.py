@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from segsr import run_folder as module
+from segsr.cli import run_folder as module
+from segsr.cli.run_folder import discard, newest_checkpoint, run_folder, save_config
 from segsr.errors import SegSRError
-from segsr.run_folder import discard, is_rank_zero, newest_checkpoint, run_folder, save_config
+from segsr.ranks import is_rank_zero
 
 RANK = """
 import os, time
-from segsr.run_folder import run_folder
+from segsr.cli.run_folder import run_folder
 time.sleep(1.2 * int(os.environ["RANK"]))  # so that the ranks' own clocks disagree
 print("folder", run_folder("toy"))
 """
@@ -111,21 +112,6 @@ def test_torchrun_without_a_shared_store_is_told_the_remedy(launched):
     launched(TORCHELASTIC_RUN_ID="none", RANK=0, TORCHELASTIC_USE_AGENT_STORE="False")
     with pytest.raises(SegSRError, match="set run_dir=FOLDER"):
         run_folder("toy")
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, True),
-        ({"RANK": 0, "LOCAL_RANK": 0, "SLURM_PROCID": 1}, True),  # torchrun on a SLURM node
-        ({"RANK": 2, "LOCAL_RANK": 0, "SLURM_PROCID": 0}, False),
-        ({"LOCAL_RANK": 1}, False),
-        ({"LOCAL_RANK": 0, "NODE_RANK": 1}, False),
-    ],
-)
-def test_one_rank_writes(variables, expected, launched):
-    launched(**variables)
-    assert is_rank_zero() is expected
 
 
 def test_the_config_is_saved_whole_and_by_rank_zero_only(launched):

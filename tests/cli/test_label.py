@@ -12,6 +12,7 @@ from tiny_transformers import write_model
 
 from segsr import cli
 from segsr.classes import CLASSES
+from segsr.cli.statuses import KILLED, USAGE_ERROR
 from segsr.data import ImageFolder, MaskedPairDataModule
 from segsr.data.read import read_sample
 from segsr.errors import SegSRError
@@ -83,7 +84,7 @@ def test_told_to_stop_it_stops(number, photos, recipe, tmp_path):
     out = tmp_path / "masks"
     command = [*SEGSR, "label", str(photos), "-o", str(out), "-c", str(recipe)]
     status, output = stop([*command, "labeler.seconds=0.2"], number, out / "04.png")
-    assert status == cli.KILLED + number
+    assert status == KILLED + number
     assert "Traceback" not in output
     assert 3 <= len(list(out.glob("*.png"))) < 24
     assert not list(out.glob(".*"))
@@ -102,7 +103,7 @@ def test_a_list_is_shared_out_among_jobs(photos, recipe, tmp_path, capsys):
     assert label(manifest, out, recipe, *job, "part.index=0") == 0
     assert "16 masks drawn, 8 kept" in capsys.readouterr().err
     assert masks_of(out) == masks_of(whole)
-    assert label(manifest, out, recipe, *job, "part.index=2") == cli.USAGE_ERROR
+    assert label(manifest, out, recipe, *job, "part.index=2") == USAGE_ERROR
     assert "part.index must be from 0 to part.count - 1 = 1, got 2" in capsys.readouterr().err
 
 
@@ -136,7 +137,7 @@ def test_confidence_may_be_asked_for_later(photos, recipe, tmp_path, capsys):
     before = times_of(sure)
     assert label(photos, out, recipe, "--confidence", str(sure)) == 0
     assert times_of(sure) == before
-    assert label(photos, out, recipe, "--confidence", str(out)) == cli.USAGE_ERROR
+    assert label(photos, out, recipe, "--confidence", str(out)) == USAGE_ERROR
     assert "cannot hold both: give each a folder" in capsys.readouterr().err
 
 
@@ -147,13 +148,13 @@ def test_nothing_is_written_among_the_photographs(recipe, tmp_path, picture, cap
     listed.write_text("a/b.jpg")
     before = photo.read_bytes()
     for source, folder in ((photo.parent, photo.parent), (photo, photo.parent), (listed, "photos")):
-        assert label(source, tmp_path / folder, recipe) == cli.USAGE_ERROR
+        assert label(source, tmp_path / folder, recipe) == USAGE_ERROR
         assert "holds the photographs" in capsys.readouterr().err
     elsewhere = tmp_path / "masks"
     for option in ("--confidence", "--preview"):
         wrong = photo if option == "--preview" else photo.parent
-        assert label(photo.parent, elsewhere, recipe, option, str(wrong)) == cli.USAGE_ERROR
-    assert label(photo.parent, elsewhere, recipe, "--preview", "sheet.gif") == cli.USAGE_ERROR
+        assert label(photo.parent, elsewhere, recipe, option, str(wrong)) == USAGE_ERROR
+    assert label(photo.parent, elsewhere, recipe, "--preview", "sheet.gif") == USAGE_ERROR
     assert not list(tmp_path.rglob("*.png"))
     assert photo.read_bytes() == before
 
@@ -163,7 +164,7 @@ def test_nothing_is_written_among_the_photographs(recipe, tmp_path, picture, cap
     ["batch_size=three", "threads=1.5", "shard_size=null", "part.index=x", "threshold=high"],
 )
 def test_what_is_no_number_is_told_in_a_sentence(change, photos, recipe, tmp_path, capsys):
-    assert label(photos, tmp_path / "masks", recipe, change) == cli.USAGE_ERROR
+    assert label(photos, tmp_path / "masks", recipe, change) == USAGE_ERROR
     assert f"{change.split('=')[0]} must be a " in capsys.readouterr().err
 
 
@@ -180,7 +181,7 @@ def test_what_is_no_number_is_told_in_a_sentence(change, photos, recipe, tmp_pat
 def test_a_vocabulary_that_masks_cannot_hold(names, rule, photos, write, tmp_path, capsys):
     write("vocabulary/mine.yaml", f"names: {names}\nsynonyms: {{}}\n")
     mine = BY_BATCH.replace("  - _self_", "  - override vocabulary: mine\n  - _self_")
-    assert label(photos, tmp_path / "masks", write("mine.yaml", mine)) == cli.USAGE_ERROR
+    assert label(photos, tmp_path / "masks", write("mine.yaml", mine)) == USAGE_ERROR
     assert rule in capsys.readouterr().err
 
 
@@ -196,11 +197,11 @@ def test_masks_of_another_labeler_are_left_alone(photos, recipe, tmp_path, capsy
     out = tmp_path / "masks"
     label(photos, out, recipe)
     for change in ("threshold=0.3", "labeler.seconds=0.001"):
-        assert label(photos, out, recipe, change) == cli.USAGE_ERROR
+        assert label(photos, out, recipe, change) == USAGE_ERROR
         assert "masks not of this labeler and threshold" in capsys.readouterr().err
     strange = tmp_path / "strange"
     write_mask(strange / "a.png", torch.zeros(2, 2).long(), [(0, 0, 0)])
-    assert label(photos, strange, recipe) == cli.USAGE_ERROR
+    assert label(photos, strange, recipe) == USAGE_ERROR
     assert "holds masks of no label.yaml" in capsys.readouterr().err
 
 
@@ -215,7 +216,7 @@ def test_the_packaged_labeler_labels_any_size(tmp_path, picture, capsys):
 
 def test_what_xdecoder_lacks_is_told_with_where_it_is(photos, tmp_path, capsys):
     arguments = ["label", str(photos), "-o", str(tmp_path / "masks"), "labeler=xdecoder"]
-    assert cli.main(arguments) == cli.USAGE_ERROR
+    assert cli.main(arguments) == USAGE_ERROR
     assert "labeler.checkpoint=FILE (X-Decoder's public xdecoder_focall" in capsys.readouterr().err
     assert not (tmp_path / "masks").exists()
 
@@ -230,7 +231,7 @@ def test_a_vocabulary_of_ones_own(photos, write, tmp_path, capsys):
     assert json.loads((out / "summary.json").read_text())["classes"] == ["lion", "sky"]
     assert max(read_mask(path).max() for path in out.glob("*.png")) == 1
     new = tmp_path / "new"
-    assert label(photos, new, compact) == cli.USAGE_ERROR
+    assert label(photos, new, compact) == USAGE_ERROR
     assert "knows 34 classes, but 2 names are given" in capsys.readouterr().err
     assert label(photos, new, recipe) == 0  # a labeler that could not be had claims no folder
 

@@ -1,0 +1,79 @@
+"""What a verb shows in the terminal while it goes through many files."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Bar:
+    """A bar on standard error: what is done, of how many, the time so far and left.
+
+    A `segsr.progress.Progress`, to be entered with `with`. Every piece of work gets a line of its
+    own, which stays when it ends.
+
+    Args:
+        visible: Whether to show anything but what `tell` says.
+    """
+
+    def __init__(self, *, visible: bool = True) -> None:
+        self._visible = visible
+        self._console = Console(stderr=True)
+        self._drawn: Progress | None = None
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def start(self, what: str, total: int) -> None:
+        """Begin a new line."""
+        self._end()
+        self._drawn = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._visible,
+        )
+        self._drawn.add_task(escape(what), total=total)
+        self._drawn.start()
+
+    def advance(self, count: int = 1) -> None:
+        """Move the bar."""
+        assert self._drawn is not None
+        self._drawn.advance(self._drawn.task_ids[0], count)
+
+    def reach(self, done: int, what: str) -> None:
+        """Move the bar to where it should be, and rename it."""
+        assert self._drawn is not None
+        self._drawn.update(self._drawn.task_ids[0], completed=done, description=escape(what))
+
+    def tell(self, kind: Literal["failed", "note"], sentence: str) -> None:
+        """Print `sentence` above the bar, as it is: names of files may look like rich's markup."""
+        colour = {"failed": "red", "note": "yellow"}[kind]
+        text = f"[{colour}]{kind}[/{colour}] {escape(sentence)}"
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+    def _end(self) -> None:
+        if self._drawn is not None:
+            self._drawn.stop()

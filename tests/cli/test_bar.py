@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from segsr.cli.bar import Bar
+
+
+@pytest.mark.parametrize("kind", ["failed", "note"])
+def test_sentences_are_printed_as_they_are_and_on_one_line(kind, capsys):
+    sentence = "[bold]a[/nothing].png: " + "why " * 60
+    with Bar() as bar:
+        bar.tell(kind, sentence)
+    captured = capsys.readouterr()
+    assert f"{kind} {sentence}".rstrip() in captured.err
+    assert not captured.out
+
+
+def test_a_hidden_bar_shows_nothing_but_failures(capsys):
+    with Bar(visible=False) as bar:
+        bar.start("labelling", 3)
+        bar.advance()
+        bar.reach(2, "b.png")
+        bar.tell("failed", "a.png: why")
+    assert capsys.readouterr().err.strip() == "failed a.png: why"
+
+
+def test_each_piece_of_work_leaves_its_line(capsys):
+    with Bar() as bar:
+        bar.start("[first]", 4)
+        bar.advance(3)
+        bar.start("second", 2)
+        bar.reach(2, "done")
+    lines = [line.split() for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert [(line[0], line[-3]) for line in lines] == [("[first]", "3/4"), ("done", "2/2")]
