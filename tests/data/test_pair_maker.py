@@ -11,7 +11,7 @@ from segsr.data.pair_maker import PairMaker, resize_short_side
 from segsr.degradation import Pipeline
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image
-from segsr.nets.resize_codec import enlarge
+from segsr.nets.resize_codec import pillow_bicubic
 from segsr.samples import samples_folder
 
 
@@ -34,7 +34,7 @@ def test_pairs_are_those_of_the_data_module(strong):
         pair = make(samples_folder() / "images" / batch["name"][0])
         assert torch.equal(pair.hq[None] / 255, batch["hq"])
         assert torch.equal(pair.lq[None] / 255, batch["lq"])
-        assert torch.equal(pair.bicubic, (enlarge(batch["lq"])[0] * 255).round().byte())
+        assert torch.equal(pair.bicubic, (pillow_bicubic(batch["lq"])[0] * 255).round().byte())
 
 
 def test_the_paper_takes_the_middle_of_the_short_side(tmp_path):

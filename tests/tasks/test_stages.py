@@ -12,7 +12,9 @@ from segsr.config import load_config
 from segsr.files.photo import read_photo
 from segsr.metrics.restoration import psnr_y
 from segsr.nets.autoencoder import Autoencoder
+from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.samples import samples_folder
+from segsr.tasks.autoencoder import AutoencoderTask
 
 QUIET = [
     "trainer.enable_progress_bar=false",
@@ -47,6 +49,11 @@ def test_a_resumed_autoencoder_keeps_its_basis(tmp_path) -> None:
         for name in ("whole", "broken")
     )
     assert all(torch.equal(whole[key], broken[key]) for key in whole)
+
+
+def test_the_autoencoder_stage_has_its_codec_once() -> None:
+    task = AutoencoderTask(PatchAutoencoder())
+    assert {key.rpartition(".")[0] for key in task.state_dict()} == {"autoencoder.codec"}
 
 
 def test_the_prior_stage_learns_and_exports(tmp_path) -> None:

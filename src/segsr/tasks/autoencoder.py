@@ -35,9 +35,15 @@ class AutoencoderTask(Task):
     def __init__(self, codec: PatchAutoencoder, *, basis_batches: int = 50, **task: Any) -> None:
         super().__init__(**task)
         self.autoencoder = Autoencoder(codec)
-        self.codec = codec
         self.basis_batches = basis_batches
         self.metrics["reconstructed"] = restoration_metrics()
+
+    @property
+    def codec(self) -> PatchAutoencoder:
+        """The autoencoder as it was given."""
+        codec = self.autoencoder.codec
+        assert isinstance(codec, PatchAutoencoder)
+        return codec
 
     def on_train_start(self) -> None:
         """Compute the basis, from rank zero's batches, unless a run is being resumed."""
