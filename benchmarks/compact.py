@@ -28,16 +28,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segsr import JointSegSR
 from segsr.batch import IGNORE_INDEX, Batch
 from segsr.classes import CLASSES
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.degradation import recipe
 from segsr.metrics.bootstrap import paired_bootstrap
+from segsr.metrics.confusion import confusion, mean_iou
 from segsr.metrics.restoration import psnr_y, ssim_y
-from segsr.metrics.segmentation import mean_iou
 from segsr.metrics.st_lpips import load_weights, st_lpips
-from segsr.nets.resize_codec import decode_mask, enlarge
+from segsr.model.joint import JointModel
+from segsr.model.options import SamplingOptions
+from segsr.nets.resize_codec import decode_mask, pillow_bicubic, to_canvas
 from segsr.seeding import generator
 from segsr.training.teacher import load_teacher
 from segsr.vocabularies import CAMVID, LABELMEFACADE
@@ -69,22 +70,27 @@ def loader(data: Path, name: str, every: int) -> Iterator[Batch]:
             yield module.on_after_batch_transfer(batch)
 
 
-def restore(model: JointSegSR, batch: Batch, seed: int, **options) -> tuple[Tensor, ...]:
+def restore(model: JointModel, batch: Batch, seed: int, **options) -> tuple[Tensor, ...]:
     """Return the restored image, its classes, and where they are sure, of a batch of one."""
-    conditions = model.read_lq(batch["lq"])
-    *_, last = model.sample(conditions, [generator(seed, batch["name"][0])], **options)
-    return model.decode(last, conditions)
+    chosen = SamplingOptions(**options)
+    conditions = model.read(to_canvas(batch["lq"]))
+    *_, last = model.sample(conditions, [generator(seed, batch["name"][0])], chosen)
+    return model.decode(last, conditions, chosen)
 
 
 def measure_images(
-    model: JointSegSR, photographs: Iterator[Batch], weights: dict[str, Tensor], teacher
+    model: JointModel, photographs: Iterator[Batch], weights: dict[str, Tensor], teacher
 ) -> dict:
     """Return means by method of PSNR, SSIM, ST-LPIPS and seconds."""
-    alone = model.srdm.restore
+
+    def alone(batch: Batch, steps: int) -> Tensor:
+        noise = [generator(0, batch["name"][0])]
+        return model.image.restore(to_canvas(batch["lq"]), noise, SamplingOptions(steps=steps))
+
     methods: dict[str, Callable[[Batch], Tensor]] = {
-        "bicubic": lambda batch: enlarge(batch["lq"]),
-        "one step": lambda b: alone(b["lq"], [generator(0, b["name"][0])], steps=1),
-        "four steps": lambda b: alone(b["lq"], [generator(0, b["name"][0])], steps=4),
+        "bicubic": lambda batch: pillow_bicubic(batch["lq"]),
+        "one step": lambda batch: alone(batch, 1),
+        "four steps": lambda batch: alone(batch, 4),
         "joint, one step": lambda b: restore(model, b, 0, steps=1)[0],
         "joint, four steps": lambda b: restore(model, b, 0, steps=4)[0],
     }
@@ -111,11 +117,9 @@ def measure_images(
     return result
 
 
-def confusion(mask: Tensor, truth: Tensor) -> np.ndarray:
-    """Return pixel counts, true class by row."""
-    known = truth != IGNORE_INDEX
-    pairs = truth[known] * len(CLASSES) + mask[known]
-    return torch.bincount(pairs, minlength=len(CLASSES) ** 2).view(len(CLASSES), -1).numpy()
+def counts(mask: Tensor, truth: Tensor) -> np.ndarray:
+    """Return the confusion matrix of a batch of one."""
+    return confusion(mask, truth, len(CLASSES))[0].numpy()
 
 
 def miou_difference(a: np.ndarray, b: np.ndarray, resamples: int = 2000) -> list[float]:
@@ -137,19 +141,19 @@ def miou_difference(a: np.ndarray, b: np.ndarray, resamples: int = 2000) -> list
     return [miou(b) - miou(a), *np.quantile(differences, [0.025, 0.975])]
 
 
-def measure_masks(model: JointSegSR, photographs: Iterator[Batch], seeds: int) -> dict:
+def measure_masks(model: JointModel, photographs: Iterator[Batch], seeds: int) -> dict:
     """Return mIoU by method, its differences, and how much of the joint mask is sure and right."""
     matrices: dict[str, list] = defaultdict(list)
     psnr: dict[str, list] = defaultdict(list)
     sure_pixels = right = known_sure = pixels = 0
     for batch in photographs:
         truth, hq = batch["mask"], batch["hq"]
-        prior = decode_mask(model.segdm.read_lq(batch["lq"]).logits, model.segdm.factor)
-        matrices["prior"].append([confusion(prior, truth)] * seeds)
-        psnr["bicubic"].append(float(psnr_y(enlarge(batch["lq"]), hq)))
+        prior = decode_mask(model.mask.read(to_canvas(batch["lq"])).logits, model.mask.factor)
+        matrices["prior"].append([counts(prior, truth)] * seeds)
+        psnr["bicubic"].append(float(psnr_y(pillow_bicubic(batch["lq"]), hq)))
         for method, options in (("alone", ALONE), ("joint", {})):
             found = [restore(model, batch, seed, **options) for seed in range(seeds)]
-            matrices[method].append([confusion(classes, truth) for _, classes, _ in found])
+            matrices[method].append([counts(classes, truth) for _, classes, _ in found])
             psnr[method].append(np.mean([float(psnr_y(image, hq)) for image, _, _ in found]))
         _, classes, sure = found[0]
         counted = sure & (truth != IGNORE_INDEX)
@@ -174,7 +178,7 @@ def measure_masks(model: JointSegSR, photographs: Iterator[Batch], seeds: int) -
     return result
 
 
-def measure_doubt(model: JointSegSR, photographs: Iterator[Batch]) -> dict:
+def measure_doubt(model: JointModel, photographs: Iterator[Batch]) -> dict:
     """Return the share of pixels whose class the joint model is sure of."""
     shares = [float(restore(model, batch, 0)[2].float().mean()) for batch in photographs]
     return {"images": len(shares), "sure share": float(np.mean(shares))}
@@ -192,7 +196,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, required=True, help="folder for SET.json")
     arguments = parser.parse_args()
-    model = JointSegSR.from_pretrained(arguments.model)
+    model = JointModel.from_pretrained(arguments.model)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.only:
         photographs = loader(arguments.data, name, arguments.every)

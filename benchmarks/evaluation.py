@@ -86,13 +86,13 @@ def main() -> None:
     arguments = parser.parse_args()
     from segsr.evaluation.pairing import pair_files
 
-    items = pair_files({"restored": arguments.sr, "hq": arguments.hq}).items
+    photos = pair_files({"restored": arguments.sr, "hq": arguments.hq}).photos
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for role in ("sr", "hq"):
             (folder / role).mkdir()
         for i in range(arguments.images):
-            files = items[i % len(items)].files
+            files = photos[i % len(photos)].files
             for role, source in (("sr", files["restored"]), ("hq", files["hq"])):
                 (folder / role / f"{i:05d}.png").symlink_to(source.resolve())
         context = multiprocessing.get_context("spawn")

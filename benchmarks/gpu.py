@@ -36,8 +36,13 @@ from torch import Tensor, nn  # noqa: E402
 
 from segsr import JointSegSR  # noqa: E402
 from segsr.batch import SCALE, Batch  # noqa: E402
-from segsr.config import build, load_recipe  # noqa: E402
+from segsr.config import build, filled, load_recipe  # noqa: E402
 from segsr.degradation import recipe  # noqa: E402
+from segsr.diffusion.state import State  # noqa: E402
+from segsr.inference.restoration import restore  # noqa: E402
+from segsr.model.joint import JointModel  # noqa: E402
+from segsr.model.options import SamplingOptions  # noqa: E402
+from segsr.nets.resize_codec import to_canvas  # noqa: E402
 from segsr.nets.time_aware_encoder import as_timesteps  # noqa: E402
 from segsr.planning.layout import lay_out  # noqa: E402
 from segsr.planning.plan import Plan, plan_fit  # noqa: E402
@@ -108,26 +113,27 @@ class Bench:
         return load_recipe("joint", [*self.overrides, *overrides])
 
     @cached_property
-    def model(self) -> JointSegSR:
-        """JointSegSR of conf/joint.yaml, float32, its weights random."""
+    def model(self) -> JointModel:
+        """The joint model of conf/joint.yaml, float32, its weights random."""
         cfg = self.recipe()
         with self.device:
-            model = lay_out(cfg)
-        assert isinstance(model, JointSegSR)
-        model.srdm.scheduler = build(cfg.nets.scheduler)  # its tables stay on the CPU
+            task = lay_out(cfg)
+        assert isinstance(task, JointSegSR)
+        model = task.model
+        model.image.scheduler = build(cfg.nets.scheduler)  # its tables stay on the CPU
         return model.to(self.device).eval()
 
     @cached_property
     def unet(self) -> UNet2DConditionModel:
         """The U-Net as Stable Diffusion has it."""
-        config = self.model.srdm.denoiser.config.unet
+        config = self.model.image.denoiser.config.unet
         with self.device:
             return UNet2DConditionModel(**config).eval()
 
     @cached_property
-    def compact(self) -> JointSegSR:
+    def compact(self) -> JointModel:
         """The packaged model."""
-        return JointSegSR.from_pretrained("compact").to(self.device)
+        return JointModel.from_pretrained("compact").to(self.device)
 
     def forget(self, *names: str) -> None:
         """Give up networks, so that they do not count as another's memory."""
@@ -185,21 +191,21 @@ class Inputs:
 
     def __init__(self, bench: Bench) -> None:
         model = bench.model
-        self.conditions = model.read_lq(bench.lq()[None])
+        self.conditions = model.read(to_canvas(bench.lq()[None]))
         self.latents = torch.randn_like(self.conditions.lq_latents)
-        self.masks = model.segdm.start_state(self.conditions.prior.features, [generator(0)])
+        self.masks = model.mask.start_state(self.conditions.features, [generator(0)])
         self.now = as_timesteps(STEP, self.latents)
 
 
 def stable_sr(bench: Bench) -> Callable[[], object]:
     """The guided U-Net and its controller."""
-    x, srdm = Inputs(bench), bench.model.srdm
-    return lambda: srdm.denoiser(x.latents, x.now, srdm.controller(x.conditions.lq_latents, x.now))
+    x, image = Inputs(bench), bench.model.image
+    return lambda: image.denoise(x.latents, x.now, x.conditions.lq_latents)
 
 
 def unet_alone(bench: Bench) -> Callable[[], object]:
     """Stable Diffusion's step."""
-    x, unet, prompt = Inputs(bench), bench.unet, bench.model.srdm.denoiser.prompt
+    x, unet, prompt = Inputs(bench), bench.unet, bench.model.image.denoiser.prompt
     assert prompt is not None
     return lambda: unet(x.latents, x.now, prompt[None])
 
@@ -210,9 +216,9 @@ def joint_step(
     """Both branches and, unless options take it away, the bridge."""
     x = Inputs(bench)
     latents = x.latents.contiguous(memory_format=layout)
-    step = bench.model.predict_step_at(x.conditions, **options)
+    state, chosen = State(latents, x.masks), SamplingOptions(**options)
     t: Any = x.now[0]  # on the device already: a graph records no copy
-    return lambda: step(latents, x.masks, t)
+    return lambda: bench.model.predict(state, x.conditions, t, chosen)
 
 
 def as_graph(act: Callable[[], object]) -> Callable[[], object]:
@@ -232,7 +238,7 @@ def as_graph(act: Callable[[], object]) -> Callable[[], object]:
 def compiled(bench: Bench) -> Callable[[], object]:
     """The joint step after torch.compile; what was compiled stays so."""
     model = bench.model
-    networks = [model.srdm.controller, model.srdm.denoiser, model.segdm.denoiser]
+    networks = [model.image.controller, model.image.denoiser, model.mask.denoiser]
     for network in [*networks, *model.bridge.children()]:
         network.compile(dynamic=False)
     return joint_step(bench)
@@ -263,11 +269,13 @@ def channels_last(bench: Bench) -> Row:
 def restoration(network: str, steps: int, bf16: bool, bench: Bench) -> Row:
     """Seconds from the LQ pixels to the restored ones."""
     model, lq = getattr(bench, network), bench.lq()
+    options = SamplingOptions(steps=steps)
+    act = partial(restore, model, lq, generator("restoration"), options)
     if bf16:
         with low_precision(model), bench.autocast():
-            seconds, runs = bench.clock(lambda: model.restore(lq, steps=steps), warm_up=1)
+            seconds, runs = bench.clock(act, warm_up=1)
     else:
-        seconds, runs = bench.clock(lambda: model.restore(lq, steps=steps), warm_up=1)
+        seconds, runs = bench.clock(act, warm_up=1)
     return Row(seconds, "s", f"{60 / seconds:.0f} images a minute", runs)
 
 
@@ -311,7 +319,7 @@ def training(
     model.on_fit_start()
     configured = model.configure_optimizers()
     optimizer = configured["optimizer"] if isinstance(configured, dict) else configured
-    batch = random_batch(bench, size, int(cfg.data.crop_size))
+    batch = random_batch(bench, size, build(filled(cfg, ".")["data"]).crop_size)
 
     def step() -> None:
         with bench.autocast():

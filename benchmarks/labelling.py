@@ -7,7 +7,7 @@
 PHOTOS is a folder; its photographs of the most frequent size are taken, repeated until there are
 enough. `throughput` labels them in turn by `label` on tensors in memory, in batches of the same
 size, and from files to files, in one process on all cores; the ratios of medians are to `label`
-in memory and to what the time within the network's own forward (the labeller's `net`) allows.
+in memory and to what the time within the network's own forward (the labeler's `net`) allows.
 `memory` watches the resident size while one process labels from files to files. `processes` runs
 the command with one process of one thread and with two; a rate is that of the masks' own times, so
 that starting costs neither. `--change labeler.model=FOLDER` changes the recipe.
@@ -31,7 +31,7 @@ from segsr.files.find import find_images
 from segsr.files.pixels import read_image, read_size
 from segsr.labeling.base import label
 from segsr.labeling.label_shard import Settings, label_shard
-from segsr.labeling.photos import find_items
+from segsr.labeling.photos import find_photos_to_label
 from segsr.labeling.shards import Shard
 
 BATCH = 8
@@ -56,7 +56,7 @@ def lay_out(photos: Path, folder: Path, count: int) -> None:
 
 
 def make_labeler(arguments: argparse.Namespace) -> torch.nn.Module:
-    """Return the labeller of a packaged configuration."""
+    """Return the labeler of a packaged configuration."""
     overrides = [f"labeler={arguments.labeler}", *arguments.change]
     labeler: torch.nn.Module = build(load_recipe("label", overrides).labeler)
     return labeler
@@ -82,7 +82,7 @@ class Stopwatch:
 def throughput(folder: Path, arguments: argparse.Namespace) -> None:
     """Print photographs a second of the bare network and of files to files."""
     labeler = make_labeler(arguments)
-    items = find_items(folder / "photos").items
+    items = find_photos_to_label(folder / "photos").items
     some = [read_image(item.photo) for item in items[: 4 * BATCH]]
     batches = [torch.stack(some[i : i + BATCH]) for i in range(0, len(some), BATCH)]
     rates: dict[str, list[float]] = {"network": [], "memory": [], "files": []}
@@ -110,7 +110,7 @@ def throughput(folder: Path, arguments: argparse.Namespace) -> None:
 def memory(folder: Path, arguments: argparse.Namespace) -> None:
     """Print the resident size as photographs go by."""
     labeler = make_labeler(arguments)
-    items = find_items(folder / "photos").items
+    items = find_photos_to_label(folder / "photos").items
     seen: list[float] = []
     label_shard(
         labeler,

@@ -28,7 +28,7 @@ import torch
 from omegaconf import DictConfig
 
 from segsr.batch import SCALE
-from segsr.config import build, load_recipe
+from segsr.config import build, filled, load_recipe
 from segsr.planning.layout import lay_out
 from segsr.planning.plan import plan_fit
 
@@ -48,7 +48,8 @@ def main() -> None:
     step(cfg, size=1, crop=64)  # now the libraries have what they take for themselves
     gc.collect()
     before = resident()
-    step(cfg, size=cfg.data.batch_size, crop=cfg.data.crop_size, verbose=True)
+    data = build(filled(cfg, ".")["data"])
+    step(cfg, size=data.batch_size, crop=data.crop_size, verbose=True)
     measured = peak() - before
     print(f"planned {expected / GIB:.3f} GiB, measured {measured / GIB:.3f} GiB", end=", ")
     print(f"planned / measured = {expected / measured:.3f}")

@@ -19,6 +19,9 @@ from diffusers import UNet2DConditionModel
 
 from segsr.batch import SCALE
 from segsr.config import load_recipe
+from segsr.diffusion.state import State
+from segsr.model.options import SamplingOptions
+from segsr.nets.resize_codec import to_canvas
 from segsr.nets.time_aware_encoder import as_timesteps
 from segsr.planning.layout import SD21_UNET, lay_out
 from segsr.seeding import generator
@@ -33,20 +36,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="the median round counts")
     arguments = parser.parse_args()
 
-    model = lay_out(load_recipe("joint")).eval()
+    model = lay_out(load_recipe("joint")).eval().model
     unet = UNet2DConditionModel(**SD21_UNET).eval()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, float32, ", end="")
     print(f"{arguments.size} px, {torch.get_num_threads()} threads of the CPU")
 
     lq = torch.rand(1, 3, arguments.size // SCALE, arguments.size // SCALE)
-    conditions = model.read_lq(lq)
+    conditions = model.read(to_canvas(lq))
     latents = torch.randn_like(conditions.lq_latents)
-    masks = model.segdm.start_state(conditions.prior.features, [generator(0)])
+    masks = model.mask.start_state(conditions.features, [generator(0)])
+    state = State(latents, masks)
     t = 500
     now = as_timesteps(t, latents)
-    together = model.predict_step_at(conditions)
-    apart = model.predict_step_at(conditions, guidance=0.0, exchange=False)
-    controller, denoiser = model.srdm.controller, model.srdm.denoiser
+    together, apart = SamplingOptions(), SamplingOptions(guidance=0.0, exchange=False)
+    controller, denoiser = model.image.controller, model.image.denoiser
     prompt = denoiser.prompt[None]
 
     def guided() -> None:
@@ -55,8 +58,8 @@ def main() -> None:
     steps = {
         "U-Net alone": lambda: unet(latents, now, prompt),
         "+ SFTs and controller": guided,
-        "+ SegDM": lambda: apart(latents, masks, t),
-        "+ bridge (the joint step)": lambda: together(latents, masks, t),
+        "+ SegDM": lambda: model.predict(state, conditions, t, apart),
+        "+ bridge (the joint step)": lambda: model.predict(state, conditions, t, together),
     }
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     with torch.no_grad():

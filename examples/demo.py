@@ -15,7 +15,7 @@ from segsr.degradation import recipe
 from segsr.files.mask import write_mask
 from segsr.files.photo import read_photo, write_photo
 from segsr.metrics.restoration import psnr_y
-from segsr.nets.resize_codec import enlarge
+from segsr.nets.resize_codec import pillow_bicubic
 from segsr.samples import samples_folder
 from segsr.seeding import generator
 from segsr.tasks.pictures import colours, panel
@@ -38,7 +38,7 @@ def main() -> None:
     restoration = model.restore(lq, seed=0)
     seconds = time.perf_counter() - begin
 
-    bicubic = enlarge(lq[None])[0]
+    bicubic = pillow_bicubic(lq[None])[0]
     out: Path = arguments.out
     write_photo(out / f"{path.stem}_lq.png", lq)
     write_photo(out / f"{path.stem}_restored.png", restoration.image)

@@ -58,15 +58,17 @@ IMAGE = (
         64,
         11,
         (
-            "model.srdm.controller=${pretrained.controller}",
-            "model.srdm.denoiser=${pretrained.denoiser}",
+            "model.srdm.branch.controller=${pretrained.controller}",
+            "model.srdm.branch.denoiser=${pretrained.denoiser}",
         ),
     ),
     Stage("compact_truth", (0.45, 0.25), "compact_photos", 64, 11),
 )
 MASK = (
     Stage("compact_prior", (0.39, 0.15), again=("model.prior=${pretrained.prior}",)),
-    Stage("compact_segdm", (0.39, 0.1), again=("model.denoiser=${pretrained.seg_denoiser}",)),
+    Stage(
+        "compact_segdm", (0.39, 0.1), again=("model.branch.denoiser=${pretrained.seg_denoiser}",)
+    ),
 )
 JOINT = Stage(
     "compact_joint", (0.22, 0.15), workers=14, again=("model.bridge=${pretrained.bridge}",)

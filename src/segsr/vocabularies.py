@@ -1,6 +1,6 @@
 """What the labels of public data sets mean in our classes.
 
-A labeller speaks the language of the data set it was trained on: `vocabulary_map` takes the names
+A labeler speaks the language of the data set it was trained on: `vocabulary_map` takes the names
 of its labels to ours. The tables are ordered as the data sets count; `None` is a label without a
 class of ours.
 """

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from segsr import JointSegSR, SegSRPipeline
 from segsr.checkpoints.folder import find_folder, load_component, save_folder
 from segsr.errors import SegSRError
+from segsr.model.image_branch import ImageBranch
 from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.tasks.srdm import SRDM
 
@@ -31,9 +32,9 @@ def folder(model, tmp_path):
 def test_a_saved_model_restores_the_same_photograph(model, folder) -> None:
     lq = tiny.batch()["lq"][0]
     loaded = JointSegSR.from_pretrained(folder)
-    assert loaded.srdm.residual_scale == model.srdm.residual_scale
-    assert loaded.srdm.steps == model.srdm.steps
-    assert loaded.segdm.factor == model.segdm.factor
+    assert loaded.srdm.branch.residual_scale == model.srdm.branch.residual_scale
+    assert loaded.srdm.branch.steps == model.srdm.branch.steps
+    assert loaded.segdm.branch.factor == model.segdm.branch.factor
     assert not loaded.training
     ours, theirs = loaded.restore(lq, seed=5), model.restore(lq, seed=5)
     assert torch.equal(ours.image, theirs.image)
@@ -53,17 +54,18 @@ def test_the_pipeline_is_the_model(model, folder, tmp_path) -> None:
 
 
 def test_half_precision_weights_are_loaded_as_float32(model, tmp_path) -> None:
-    save_folder(tmp_path, {"controller": model.srdm.controller}, {}, dtype=torch.bfloat16)
+    controller = model.srdm.branch.controller
+    save_folder(tmp_path, {"controller": controller}, {}, dtype=torch.bfloat16)
     loaded = load_component(tmp_path, "controller")
-    for ours, theirs in zip(loaded.parameters(), model.srdm.controller.parameters(), strict=True):
+    for ours, theirs in zip(loaded.parameters(), controller.parameters(), strict=True):
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours, theirs, rtol=1e-2, atol=1e-6)
-    assert next(model.srdm.controller.parameters()).dtype == torch.float32
+    assert next(controller.parameters()).dtype == torch.float32
 
 
 def test_stages_write_into_one_folder(tmp_path) -> None:
     tiny.srdm().save_pretrained(tmp_path)
-    tiny.segdm(mask_schedule="cosine").save_pretrained(tmp_path)
+    tiny.mask_branch(mask_schedule="cosine").save_pretrained(tmp_path)
     settings = json.loads((tmp_path / "segsr.json").read_text())
     assert settings["srdm"]["residual_scale"] == 0.25
     assert settings["segdm"]["mask_schedule"] == "cosine"
@@ -228,21 +230,20 @@ def test_the_controllable_decoder_is_optional(tmp_path) -> None:
         norm_num_groups=4,
     )
     parts = (tiny.controller(), tiny.denoiser(), tiny.scheduler())
-    plain = SRDM(vae, *parts, steps=2).eval()
+    plain = SRDM(ImageBranch(vae, *parts, steps=2)).eval()
     cfw = ControllableDecoder((8,), depth=1, growth=2, norm_groups=4)
-    faithful = SRDM(vae, *parts, steps=2, cfw=cfw, fidelity=0.75).eval()
-    assert not any(p.requires_grad for p in faithful.autoencoder.parameters())
+    faithful = SRDM(ImageBranch(vae, *parts, steps=2, cfw=cfw, fidelity=0.75)).eval()
+    assert not any(p.requires_grad for p in faithful.branch.autoencoder.parameters())
     plain.save_pretrained(tmp_path / "plain")
     faithful.save_pretrained(tmp_path / "faithful")
-    assert SRDM.from_pretrained(tmp_path / "plain").autoencoder.cfw is None
+    assert SRDM.from_pretrained(tmp_path / "plain").branch.autoencoder.cfw is None
     loaded = SRDM.from_pretrained(tmp_path / "faithful")
-    assert loaded.fidelity == 0.75
+    assert loaded.branch.fidelity == 0.75
     lq = torch.rand(1, 3, 8, 16)
 
-    def restore(model):
-        return model.restore(lq, [torch.Generator().manual_seed(1)])
+    def restore(model, **options):
+        return model.restore(lq, [torch.Generator().manual_seed(1)], **options)
 
     assert torch.equal(restore(loaded), restore(faithful))
     assert not torch.equal(restore(faithful), restore(plain))
-    loaded.fidelity = 0.0
-    assert torch.equal(restore(loaded), restore(plain))
+    assert torch.equal(restore(loaded, fidelity=0.0), restore(plain))

@@ -51,7 +51,7 @@ def test_the_imported_networks_are_the_public_codes(folder) -> None:
     with torch.no_grad():
         maps = controller(REFERENCE["in.lq_latent"], t)
         seen["eps"] = denoiser(REFERENCE["in.z_t"], t, maps, REFERENCE["in.context"])
-    seen |= {f"struct_cond.{width}": value for width, value in maps.items()}
+    seen |= {f"struct_cond.{value.shape[-1]}": value for value in maps}
     expected = {k[4:]: v for k, v in REFERENCE.items() if k.startswith("out.")}
     assert len(expected) == 9
     assert expected.keys() <= seen.keys()
@@ -74,8 +74,9 @@ def test_heads_are_no_detail(checkpoint) -> None:
 
 def test_an_imported_folder_restores(folder) -> None:
     model = SRDM.from_pretrained(folder)
-    assert (model.residual_scale, model.steps, model.multiple) == (None, 200, 64)
-    assert [int(t) for t in model.timed_scheduler(3).timesteps] == [999, 500, 0]
+    branch = model.branch
+    assert (branch.residual_scale, branch.steps, branch.multiple) == (None, 200, 64)
+    assert [int(t) for t in branch.timed_scheduler(3).timesteps] == [999, 500, 0]
     lq = torch.rand(1, 3, 16, 32)
     images = [
         model.restore(lq, [torch.Generator().manual_seed(0)], steps=2, start="lq") for _ in range(2)
@@ -137,7 +138,7 @@ def test_other_layouts_are_read_off_names_and_shapes(layout) -> None:
         maps = controller(z, t)
         context = torch.randn(1, 3, layout.get("context", 12))
         assert denoiser(z, t, maps, context).isfinite().all()
-    assert sorted(maps) == sorted(32 >> level for level in range(len(layout["mult"])))
+    assert [m.shape[-1] for m in maps] == [32 >> level for level in range(len(layout["mult"]))]
 
 
 def test_what_is_not_read_is_accounted_for(checkpoint, capsys, tmp_path) -> None:
@@ -276,8 +277,8 @@ def test_cfw_is_imported_beside_its_own_autoencoder(checkpoint, tmp_path) -> Non
     assert sorted(read.set_aside["CFW's copy of the autoencoder"]) == sorted(vae)
     assert "loss.logvar" in read.set_aside["the autoencoder's training loss"]
     model = SRDM.from_pretrained(output)
-    assert model.fidelity == 0.5
-    assert sum(p.numel() for p in model.autoencoder.cfw.parameters()) == sum(
+    assert model.branch.fidelity == 0.5
+    assert sum(p.numel() for p in model.branch.autoencoder.cfw.parameters()) == sum(
         value.numel() for value in fusions.values()
     )
     other = {**vae, "quant_conv.weight": vae["quant_conv.weight"] + 1}

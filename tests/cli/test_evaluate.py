@@ -44,7 +44,7 @@ def test_everything_is_written_and_the_protocol_is_named(folders, capsys):
     assert "crop_border: 0" in (folders / "out" / "config.yaml").read_text()
 
 
-def test_acc_judges_with_a_labeller(folders):
+def test_acc_judges_with_a_labeler(folders):
     assert evaluate(folders, "metrics=[acc]") == 0
     figures = json.loads((folders / "out" / "summary.json").read_text())["figures"]["sr"]
     assert 0 < figures["acc"]["mean"] <= 1
@@ -58,7 +58,7 @@ def test_what_cannot_be_measured_is_told_and_the_rest_goes_on(folders, capsys, t
     error = capsys.readouterr().err
     assert "no lpips: " in error
     assert "no mask: it needs --masks FOLDER and --labels FOLDER" in error
-    assert "1_LR4_out.png: not an image" in error
+    assert "1_LR4_out.png is not a readable image" in error
     summary = json.loads((folders / "out" / "summary.json").read_text())
     assert len(summary["images"]["sr"]) == 2
     assert any("INCOMPLETE" in note and "2 of 3 images" in note for note in summary["notes"])

@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_transformers import write_model
 
 from segsr import cli
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.cli.statuses import KILLED, USAGE_ERROR
 from segsr.data import ImageFolder, MaskedPairDataModule
 from segsr.data.read import read_sample
@@ -20,6 +20,7 @@ from segsr.files.mask import read_mask, write_mask
 from segsr.files.pixels import read_image
 from segsr.labeling import base
 from segsr.labeling.transformers import TransformersLabeler
+from segsr.palette import PALETTE
 
 
 @pytest.fixture
@@ -192,19 +193,19 @@ def test_names_and_reasons_are_printed_as_they_are(photos, write, tmp_path, caps
     assert "[bold]00.png: no closing tag [/bold] in [1, 3]" in err
 
 
-def test_masks_of_another_labeller_are_left_alone(photos, recipe, tmp_path, capsys):
+def test_masks_of_another_labeler_are_left_alone(photos, recipe, tmp_path, capsys):
     out = tmp_path / "masks"
     label(photos, out, recipe)
     for change in ("threshold=0.3", "labeler.seconds=0.001"):
         assert label(photos, out, recipe, change) == USAGE_ERROR
-        assert "masks not of this labeller and threshold" in capsys.readouterr().err
+        assert "masks not of this labeler and threshold" in capsys.readouterr().err
     strange = tmp_path / "strange"
     write_mask(strange / "a.png", torch.zeros(2, 2).long(), [(0, 0, 0)])
     assert label(photos, strange, recipe) == USAGE_ERROR
     assert "holds masks of no label.yaml" in capsys.readouterr().err
 
 
-def test_the_packaged_labeller_labels_any_size(tmp_path, picture, capsys):
+def test_the_packaged_labeler_labels_any_size(tmp_path, picture, capsys):
     for name, size in {"a": (96, 64), "b": (1, 1), "c": (33, 200)}.items():
         picture(tmp_path / "photos" / f"{name}.png", *size)
     arguments = ["label", str(tmp_path / "photos"), "-o", str(tmp_path / "masks")]
@@ -232,7 +233,7 @@ def test_a_vocabulary_of_ones_own(photos, write, tmp_path, capsys):
     new = tmp_path / "new"
     assert label(photos, new, compact) == USAGE_ERROR
     assert "knows 34 classes, but 2 names are given" in capsys.readouterr().err
-    assert label(photos, new, recipe) == 0  # a labeller that could not be had claims no folder
+    assert label(photos, new, recipe) == 0  # a labeler that could not be had claims no folder
 
 
 @pytest.mark.parametrize("kind", ["eomt", "mask2former"])

@@ -12,6 +12,7 @@ import yaml
 import segsr
 from segsr import cli
 from segsr.errors import SegSRError
+from segsr.model.options import SamplingOptions
 
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
 HEAVY |= {"rich", "yaml"}
@@ -169,10 +170,8 @@ def test_upscale_hands_its_arguments_over(upscaled):
         "inputs": [Path("a.jpg"), Path("folder")],
         "output": Path("out"),
         "model": "compact",
-        "steps": 5,
+        "options": SamplingOptions(steps=5),
         "seed": 0,
-        "guidance": 1.0,
-        "fidelity": None,
         "mask": Path("m"),
         "device": "auto",
         "overwrite": False,

@@ -5,7 +5,7 @@ import torch
 
 from segsr.batch import IGNORE_INDEX
 from segsr.data.crop import centre_crop, crop_to_multiple, pad, random_crop
-from segsr.data.read import Photo
+from segsr.data.read import SamplePixels
 from segsr.errors import SegSRError
 from segsr.seeding import generator
 
@@ -15,7 +15,7 @@ def photo(width, height):
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     hq = torch.stack([y, x, torch.zeros_like(x)]).to(torch.uint8)
     lq = hq[:, ::4, ::4]
-    return Photo("a.png", hq, (y + x).to(torch.uint8), lq)
+    return SamplePixels("a.png", hq, (y + x).to(torch.uint8), lq)
 
 
 def is_aligned(crop):

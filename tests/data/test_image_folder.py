@@ -32,7 +32,7 @@ def test_a_missing_mask_is_named(folder):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({"images": "nowhere"}, "no folder .*nowhere: set"),
+        ({"images": "nowhere"}, "no folder .*nowhere: check"),
         ({"images": "."}, "holds no image"),
         ({"images": "images", "masks": "empty"}, "no folder .*empty"),
         ({"images": "images", "split": "none.txt"}, "none.txt cannot be read"),

@@ -50,7 +50,7 @@ def test_every_complaint_names_the_file_the_rule_and_the_remedy(picture, tmp_pat
     cut = picture(tmp_path / "cut.png")
     cut.write_bytes(cut.read_bytes()[:300])
     for files, message in (
-        (Files(broken), "broken.jpg is not a readable image .*: replace it"),
+        (Files(broken), "broken.jpg is not a readable image .*, or replace it"),
         (Files(cut), "cut.png is not a readable image"),
         (Files(tmp_path / "gone.png"), "no file .*gone.png"),
         (Files(image, tmp_path / "none.png"), "a.png has no mask: add .*none.png"),

@@ -7,6 +7,9 @@ from PIL import Image
 
 from segsr import degradation
 from segsr.samples import samples_folder
+from segsr.seeding import generator
+
+DRAWS = 2000
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +27,17 @@ def photos():
 def recipe():
     """Builds a packaged degradation by name."""
     return lambda name, *more: degradation.recipe(name, more)
+
+
+@pytest.fixture(scope="session")
+def drawn(recipe):
+    """2,000 draws of the strong recipe, by stage; the finish by its parts."""
+    pipeline = recipe("real_esrgan")
+    samples = [pipeline.draw(generator(0, "distribution", i)) for i in range(DRAWS)]
+    stages = {name: [sample[name] for sample in samples] for name in pipeline.stages}
+    finish = stages["finish"]
+    return stages | {
+        "shrink": [each["first"]["shrink"] for each in finish],
+        "sinc": [each["first"]["sinc"] for each in finish],
+        "jpeg2": [each["second"]["jpeg2"] for each in finish],
+    }

@@ -50,13 +50,3 @@ def test_each_image_has_its_own_quality(photos):
     both = jpeg(pair, torch.tensor([20.0, 90.0]))
     torch.testing.assert_close(both[:1], jpeg(photos[0], torch.tensor([20.0])), atol=2e-6, rtol=0)
     assert psnr(both[:1], photos[0]) < psnr(both[1:], photos[0]) - 3
-
-
-def test_the_gradient_passes_the_rounding(photos):
-    image = photos[0][..., :48, :40].clone().requires_grad_()
-    target = photos[0][..., :48, :40].flip(-1)
-    before = ((jpeg(image, torch.tensor([50.0])) - target) ** 2).mean()
-    before.backward()
-    moved = image.detach() - 500 * image.grad
-    after = ((jpeg(moved, torch.tensor([50.0])) - target) ** 2).mean()
-    assert float(after) < 0.9 * float(before.detach())

@@ -6,7 +6,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from segsr.diffusion import gaussian
 from segsr.diffusion.joint_sampler import image_step
-from segsr.diffusion.schedules import log_normal_weights, sigmas, trailing_timesteps
+from segsr.diffusion.schedules import trailing_timesteps
 from segsr.seeding import generator
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
@@ -69,16 +69,6 @@ def test_trailing_spacing_is_diffusers() -> None:
 def test_an_unknown_prediction_type_is_refused() -> None:
     with pytest.raises(ValueError, match=r"flow.*epsilon, v_prediction, sample"):
         gaussian.check_prediction_type("flow")
-
-
-def test_log_normal_weights_have_the_stated_mean_and_width() -> None:
-    abar = DDPMScheduler(**BETAS).alphas_cumprod.double()
-    weights = log_normal_weights(abar, mean=-0.2, std=0.5)
-    log_sigma = sigmas(abar).log()
-    mean = (weights * log_sigma).sum()
-    assert weights.sum() == pytest.approx(1)
-    assert mean == pytest.approx(-0.2, abs=0.01)
-    assert (weights * (log_sigma - mean) ** 2).sum().sqrt() == pytest.approx(0.5, abs=0.01)
 
 
 def test_guidance_scale_one_is_the_conditional_prediction() -> None:

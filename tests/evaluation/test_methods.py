@@ -8,16 +8,20 @@ from PIL import Image
 
 from segsr.errors import SegSRError
 from segsr.evaluation.methods import Bicubic, SegSR, Spandrel
-from segsr.tasks.restoration import prior_mask
+from segsr.inference.restoration import prior_mask
+from segsr.labeling.base import Labeler
+from segsr.model.options import SamplingOptions
 
 LQ = torch.rand(3, 20, 24, generator=torch.Generator().manual_seed(0))
+ALONE = SamplingOptions(exchange=False)
 HQ = torch.rand(3, 80, 96, generator=torch.Generator().manual_seed(1))
 
 
-class Stripes:
-    """A labeller that sees class 3 on the left and class 5 on the right of any photograph."""
+class Stripes(Labeler):
+    """A labeler that sees class 3 on the left and class 5 on the right of any photograph."""
 
-    classes = tuple("abcdef")
+    def __init__(self):
+        super().__init__("abcdef")
 
     def scores(self, images, size):
         scores = torch.zeros(len(images), 6, *size)
@@ -44,11 +48,11 @@ def test_bicubic():
 
 def test_the_papers_settings_differ_in_what_they_should(folder):
     settings = {
-        1: {"guidance": 0, "exchange": False},
-        2: {"exchange": False, "mask": "prior"},
-        3: {"exchange": False},
+        1: {"options": SamplingOptions(guidance=0, exchange=False)},
+        2: {"options": ALONE, "mask": "prior"},
+        3: {"options": ALONE},
         4: {},
-        5: {"exchange": False, "mask": "hq", "labeler": Stripes()},
+        5: {"options": ALONE, "mask": "hq", "labeler": Stripes()},
     }
     found = {
         n: SegSR(model=folder, **options).restore(LQ, HQ, "a") for n, options in settings.items()
@@ -59,16 +63,16 @@ def test_the_papers_settings_differ_in_what_they_should(folder):
         for other in images[i + 1 :]:
             assert not torch.equal(one, other)
     assert found[1].mask is None
-    model = SegSR(model=folder).model
+    model = SegSR(model=folder).pipeline.model
     assert torch.equal(found[2].mask, prior_mask(model, LQ))
     assert found[5].mask[:, 0].unique().tolist() == [3]
     assert found[5].mask[:, -1].unique().tolist() == [5]
 
 
 def test_exp1_is_the_srdm_alone_whatever_the_bridge(folder):
-    one = SegSR(model=folder, guidance=0, exchange=False)
+    one = SegSR(model=folder, options=SamplingOptions(guidance=0, exchange=False))
     before = one.restore(LQ, None, "a").image
-    for parameter in one.model.bridge.parameters():
+    for parameter in one.pipeline.model.bridge.parameters():
         parameter.data.normal_()
     assert torch.equal(one.restore(LQ, None, "a").image, before)
 
@@ -84,7 +88,7 @@ def test_noise_is_keyed_by_name_and_seed(folder):
 def test_contradictions_are_refused(folder):
     with pytest.raises(SegSRError, match="mask must be one of own, prior, hq, got 'gt'"):
         SegSR(model=folder, mask="gt")
-    with pytest.raises(SegSRError, match="needs a labeller"):
+    with pytest.raises(SegSRError, match="needs a labeler"):
         SegSR(model=folder, mask="hq")
     with pytest.raises(SegSRError, match="needs the HQ photograph of a"):
         SegSR("Exp. (5)", folder, mask="hq", labeler=Stripes()).restore(LQ, None, "a")

@@ -32,7 +32,7 @@ def test_usual_suffixes(tmp_path, hq, restored):
     found = pair_files(folders)
     assert not found.missing
     assert not found.extra
-    (item,) = found.items
+    (item,) = found.photos
     assert item.name == Path(hq).stem
     assert {role: path.name for role, path in item.files.items()} == {
         "hq": hq,
@@ -46,7 +46,7 @@ def test_missing_and_extra_files_are_named(tmp_path):
         "hq": folder(tmp_path, "hq", "a.png", "b.png"),
     }
     found = pair_files(folders)
-    assert [item.name for item in found.items] == ["a"]
+    assert [item.name for item in found.photos] == ["a"]
     assert found.missing == [f"b.png has no restored image in {tmp_path / 'sr'}"]
     assert found.extra == [f"{tmp_path / 'sr' / 'c.png'} belongs to no image of {tmp_path / 'hq'}"]
 
@@ -57,7 +57,7 @@ def test_ambiguous_suffixes_do_not_match(tmp_path):
         "hq": folder(tmp_path, "hq", "a.png"),
     }
     found = pair_files(folders)
-    assert not found.items
+    assert not found.photos
     assert len(found.missing) == 1
     assert len(found.extra) == 2
 
@@ -67,7 +67,7 @@ def test_an_exact_stem_beats_a_suffix(tmp_path):
         "restored": folder(tmp_path, "sr", "a.png", "a_out.png"),
         "hq": folder(tmp_path, "hq", "a.png"),
     }
-    assert pair_files(folders).items[0].files["restored"].name == "a.png"
+    assert pair_files(folders).photos[0].files["restored"].name == "a.png"
 
 
 def test_two_references_never_share_a_result(tmp_path):
@@ -76,7 +76,7 @@ def test_two_references_never_share_a_result(tmp_path):
         "hq": folder(tmp_path, "hq", "a.png", "a_hr.png"),
     }
     found = pair_files(folders)
-    assert [item.name for item in found.items] == ["a"]
+    assert [item.name for item in found.photos] == ["a"]
     assert found.missing == [f"a_hr.png has no restored image in {tmp_path / 'sr'}"]
 
 
@@ -85,5 +85,5 @@ def test_bad_folders(tmp_path):
         pair_files({"restored": tmp_path / "none"})
     with pytest.raises(SegSRError, match="holds no image"):
         pair_files({"restored": folder(tmp_path, "empty", "a.txt")})
-    with pytest.raises(SegSRError, match="have one stem"):
+    with pytest.raises(SegSRError, match="share a stem"):
         pair_files({"restored": folder(tmp_path, "twice", "a.png", "a.jpg")})

@@ -26,6 +26,12 @@ def test_places_ignore_printed_rows_and_share_equal_figures():
     assert TABLE.places(PSNR) == {"best & first": 1, "tied": 1, "a|b": 2}
     assert TABLE.places(LPIPS) == {"best & first": 1, "a|b": 2}
     assert Table("t", (PSNR,), TABLE.rows[:2]).places(PSNR) == {}
+    assert [TABLE.place(row, PSNR) for row in TABLE.rows] == [0, 2, 1, 1]
+
+
+def test_what_is_nan_has_no_place():
+    unmeasured = tuple(Row(f"nan {i}", {"psnr": Value(float("nan"))}) for i in range(5))
+    assert Table("t", (PSNR,), (*unmeasured, *TABLE.rows)).places(PSNR) == TABLE.places(PSNR)
 
 
 def test_markdown():

@@ -1,16 +1,40 @@
+import base64
+import hashlib
 import re
+from collections import Counter
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.gallery import Example, Panel, Section
 from segsr.evaluation.report.folder import write_report
-from segsr.evaluation.table import Table
+from segsr.evaluation.table import Row, Table, Value
+from segsr.palette import PALETTE
+
+EVIL = "<script>window.evil = 1</script>\"'><img src=x onerror='window.evil=1'>&amp;{{ 1 }}"
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its tags, its texts and the values of its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: Counter[str] = Counter()
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
+        self.words += [value or "" for _, value in attrs]
+
+    def handle_data(self, data):
+        self.words.append(data)
 
 
 def addresses(page: Path) -> set[str]:
@@ -31,6 +55,35 @@ def test_the_page_names_no_other_host(tmp_path, section):
     text = write_report(tmp_path / "report", "Title", [section]).read_text(encoding="utf-8")
     assert "default-src 'none'" in text
     assert not re.search(r"https?:|wss?:|(src|href)=[\"']?//|url\(|@import", text)
+
+
+def test_text_is_text_wherever_it_comes_from(tmp_path, section, example):
+    def written(name, text):
+        note, label = f"note {text}", f"label {text}"
+        row = Row(label, {"psnr": Value(1.0, 0.5, 2.0, 0.1)})
+        table = Table(f"caption {text}", section.table.columns, (row,), (note,))
+        panel = replace(example.panels[1], label=label)
+        shown = replace(
+            example, name=f"photo {text}", panels=(panel,), values={label: {"psnr": 1.0}}
+        )
+        sections = [Section(f"set {text}", table, (shown, shown))] * 2
+        page = write_report(tmp_path / name, f"title {text}", sections)
+        return Page(page.read_text(encoding="utf-8"))
+
+    plain, evil = written("plain", "harmless"), written("evil", EVIL)
+    assert plain.tags["script"] == 1
+    assert evil.tags == plain.tags
+    assert [word.replace(EVIL, "harmless") for word in evil.words] == plain.words
+    for kind in ("note", "label", "caption", "photo", "set", "title"):
+        assert f"{kind} {EVIL}" in evil.words
+
+
+def test_the_policy_allows_the_style_and_the_script_that_are_in_the_page(tmp_path, section):
+    text = write_report(tmp_path / "report", "Title", [section]).read_text(encoding="utf-8")
+    for element in ("style", "script"):
+        (inline,) = re.findall(rf"<{element}>(.+?)</{element}>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(inline.encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in text
 
 
 def test_photographs_are_copied_as_they_are(tmp_path, section, example):

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.evaluation.report.folder import write_report
 from segsr.evaluation.table import Row, Table, Value
+from segsr.palette import PALETTE
 
 EVIL = "<script>window.evil = 1</script>\"'><img src=x onerror='window.evil=1'>&amp;"
 

@@ -1,4 +1,8 @@
-from segsr.files.find import find_images, read_list
+import pytest
+
+from segsr.errors import SegSRError
+from segsr.files.find import find_by_stem, find_images, find_photos, read_list
+from segsr.files.formats import WRITTEN
 
 
 def test_images_are_found_by_suffix_in_any_case_and_sorted(tmp_path, picture):
@@ -24,3 +28,39 @@ def test_a_list_that_windows_wrote_is_read(tmp_path):
     listed = tmp_path / "list.txt"
     listed.write_bytes(b"\xef\xbb\xbfa.jpg\r\nb c.jpg \r\n\r\n# d\r\n")
     assert read_list(listed) == ["a.jpg", "b c.jpg"]
+
+
+def test_a_folder_with_an_image_s_name_is_no_image(tmp_path):
+    (tmp_path / "a.ppm").touch()
+    (tmp_path / "b.png").mkdir()
+    assert [path.name for path in find_images(tmp_path)] == ["a.ppm"]
+
+
+def test_paths_give_their_photographs_each_once(tmp_path):
+    for name in ("b.JPG", "a.png", "c.webp", "._a.png", "notes.txt", "scan.gif", "d.pgm"):
+        (tmp_path / name).touch()
+    (tmp_path / "inner.png").mkdir()
+    (tmp_path / "inner.png" / "d.png").touch()
+    found = find_photos([tmp_path / "scan.gif", tmp_path / "c.webp", str(tmp_path)])
+    assert [path.name for path in found] == ["scan.gif", "c.webp", "a.png", "b.JPG", "d.pgm"]
+
+
+def test_a_missing_path_and_an_empty_folder_are_named(tmp_path):
+    with pytest.raises(SegSRError, match=r"no file or folder .*nowhere"):
+        find_photos([tmp_path / "nowhere"])
+    with pytest.raises(SegSRError, match="holds no image"):
+        find_photos([tmp_path])
+
+
+def test_images_that_share_a_stem_are_named(tmp_path):
+    (tmp_path / "a.png").touch()
+    assert find_by_stem(tmp_path) == {"a": tmp_path / "a.png"}
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(SegSRError, match=r"a\.jpg and a\.png share a stem"):
+        find_by_stem(tmp_path)
+
+
+def test_whatever_is_written_is_found(tmp_path):
+    for suffix in WRITTEN:
+        (tmp_path / f"a{suffix}").touch()
+    assert len(find_images(tmp_path)) == len(WRITTEN)

@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.errors import SegSRError
 from segsr.files.mask import read_mask, write_mask
+from segsr.palette import IGNORE_COLOUR, PALETTE
 
 
 def test_a_mask_is_written_as_indices_with_colours(tmp_path: Path) -> None:

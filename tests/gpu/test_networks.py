@@ -11,45 +11,46 @@ import tiny
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
-from segsr import JointSegSR
-from segsr.nets.resize_codec import upsample_lq
+from segsr.model.joint import JointModel
+from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
 
 pytestmark = pytest.mark.gpu
 
-MODELS = {"tiny": lambda: tiny.joint().eval(), "compact": JointSegSR.from_pretrained}
+MODELS = {"tiny": lambda: tiny.joint().eval().model, "compact": JointModel.from_pretrained}
 TOLERANCES = {"float32": 1e-4, "bf16": 2e-2}
 """Largest difference from float32 on the CPU, over the largest value; or, where bfloat16 on the CPU
 is itself further off, as in the compact prior, half as much again as there."""
 NETWORKS = {
-    "autoencoder, encoding": lambda m, x: m.srdm.autoencoder.encode(x["hq"]),
-    "autoencoder, decoding": lambda m, x: m.srdm.autoencoder.decode(x["latents"]),
-    "controller": lambda m, x: m.srdm.controller(x["latents"], x["t"]),
-    "denoiser": lambda m, x: m.srdm.denoise(x["state"], x["t"], x["latents"], x["guidance"]),
-    "prior": lambda m, x: tuple(m.segdm.prior(x["hq"])),
-    "seg denoiser": lambda m, x: m.segdm.denoiser(x["masks"], x["t"], x["features"], x["aid"]),
+    "autoencoder, encoding": lambda m, x: m.image.autoencoder.encode(x["hq"]),
+    "autoencoder, decoding": lambda m, x: m.image.autoencoder.decode(x["latents"]),
+    "controller": lambda m, x: m.image.controller(x["latents"], x["t"]),
+    "denoiser": lambda m, x: m.image.denoise(x["state"], x["t"], x["latents"], x["guidance"]),
+    "prior": lambda m, x: tuple(m.mask.prior(x["hq"])),
+    "seg denoiser": lambda m, x: m.mask.denoiser(x["masks"], x["t"], x["features"], x["aid"]),
     "bridge, to the image": lambda m, x: m.bridge.control(x["masks"], x["t"]),
     "bridge, to the mask": lambda m, x: m.bridge.aid(x["latents"], x["t"]),
 }
 
 
 @cache
-def on_cpu(size: str) -> tuple[JointSegSR, dict[str, Any]]:
+def on_cpu(size: str) -> tuple[JointModel, dict[str, Any]]:
     """A model, and inputs of all its networks as it would itself make them."""
     model = MODELS[size]()
     g = generator("inputs")
     lq = torch.rand(2, 3, 16, 32, generator=g)
     t = torch.tensor([999, 249])
     with torch.no_grad():
-        latents = model.srdm.encode_lq(lq)
-        features = model.segdm.read_lq(lq).features
-        masks = model.segdm.start_state(features, [generator(i) for i in range(2)])
+        canvas = to_canvas(lq)
+        latents = model.image.encode(canvas)
+        features = model.mask.read(canvas).features
+        masks = model.mask.start_state(features, [generator(i) for i in range(2)])
         return model, {
-            "hq": upsample_lq(lq),
+            "hq": canvas,
             "t": t,
             "latents": latents,
             "state": torch.randn(latents.shape, generator=g),
-            "guidance": model.srdm.controller(latents, t),
+            "guidance": model.image.controller(latents, t),
             "features": features,
             "masks": masks,
             "aid": model.bridge.aid(latents, t),
@@ -57,7 +58,7 @@ def on_cpu(size: str) -> tuple[JointSegSR, dict[str, Any]]:
 
 
 @cache
-def on_device(size: str, device: torch.device) -> tuple[JointSegSR, dict[str, Any]]:
+def on_device(size: str, device: torch.device) -> tuple[JointModel, dict[str, Any]]:
     model, inputs = on_cpu(size)
     return copy.deepcopy(model).to(device), tree_map(lambda x: x.to(device), inputs)
 
@@ -78,7 +79,7 @@ def test_a_network_computes_what_the_cpu_computes(device, size, network, precisi
 
 
 def outputs(
-    network: str, model_and_inputs: tuple[JointSegSR, dict[str, Any]], dtype: torch.dtype | None
+    network: str, model_and_inputs: tuple[JointModel, dict[str, Any]], dtype: torch.dtype | None
 ) -> list[torch.Tensor]:
     """What a network returns, under autocast to `dtype` if there is one."""
     model, inputs = model_and_inputs

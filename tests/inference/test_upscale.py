@@ -6,10 +6,10 @@ import tiny
 import torch
 from PIL import Image
 
-from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.cli import main
 from segsr.errors import SegSRError
 from segsr.inference.upscale import find_device, upscale_files
+from segsr.palette import IGNORE_COLOUR, PALETTE
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_mask_of_the_users_own(model, tmp_path) -> None:
 
 def test_what_is_unsure_is_255_in_the_mask_and_grey(tmp_path) -> None:
     network = tiny.joint(seed=1)
-    network.segdm.confidence = 1.1
+    network.segdm.branch.confidence = 1.1
     network.save_pretrained(tmp_path / "model")
     photo = save(tmp_path / "photo.png", 16, 16)
     upscale_files([photo], tmp_path / "out", model=str(tmp_path / "model"))

@@ -9,12 +9,12 @@ from segsr.labeling import base
 from segsr.labeling.base import Labeler, label, resize_short_side
 
 
-class Fixed:
-    """A labeller of given scores, which it resizes."""
+class Fixed(Labeler):
+    """A labeler of given scores, which it resizes."""
 
     def __init__(self, scores):
+        super().__init__("abc")
         self.given = scores
-        self.classes = tuple("abc")
         self.asked = []
 
     def scores(self, images, size):
@@ -22,10 +22,17 @@ class Fixed:
         return F.interpolate(self.given, size, mode="bilinear")
 
 
+def test_a_labeler_without_scores_cannot_be_made():
+    class Blind(Labeler):
+        pass
+
+    with pytest.raises(TypeError, match="scores"):
+        Blind(("sky",))
+
+
 def test_the_best_class_wins_above_the_threshold():
     scores = torch.tensor([[0.1, 0.2, 0.0], [0.6, 0.3, 0.0]])[None, :, None]  # 1 x 3 pixels
     labeler = Fixed(scores)
-    assert isinstance(labeler, Labeler)
     labels = label(labeler, torch.zeros(1, 3, 1, 3))
     assert labels.masks.tolist() == [[[1, 1, IGNORE_INDEX]]]  # nothing speaks for any class
     assert torch.equal(labels.confidence, scores.max(1).values)
@@ -76,7 +83,7 @@ def test_classes_that_cannot_win_are_left_out_and_no_others():
     assert kept.tolist() == [0, 1, 3]
 
 
-def test_a_labeller_is_asked_for_what_is_of_use():
+def test_a_labeler_is_asked_for_what_is_of_use():
     labeler = Fixed(torch.rand(1, 3, 4, 4))
     label(labeler, torch.zeros(1, 3, 1024, 2048))
     label(labeler, torch.zeros(1, 3, 10, 10), size=(20, 30))

@@ -12,7 +12,7 @@ from segsr.files.mask import read_mask
 from segsr.files.pixels import read_image
 from segsr.labeling.base import label
 from segsr.labeling.label_shard import KEPT, MADE, Settings, label_shard
-from segsr.labeling.photos import find_items
+from segsr.labeling.photos import find_photos_to_label
 from segsr.labeling.shards import Shard
 
 
@@ -27,7 +27,7 @@ def photos(tmp_path, picture):
 
 
 def shard_of(folder):
-    return Shard(0, tuple(find_items(folder).items))
+    return Shard(0, tuple(find_photos_to_label(folder).items))
 
 
 def outcomes_of(labeler, folder, settings):
@@ -45,7 +45,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.png")}
 
 
-def test_masks_are_those_of_the_labeller(photos, tmp_path):
+def test_masks_are_those_of_the_labeler(photos, tmp_path):
     out = tmp_path / "masks"
     record, heard = outcomes_of(ByColour(), photos, Settings(out, tmp_path / "sure", 3, 0.6))
     assert heard == dict.fromkeys((f"{i}.png" for i in range(8)), MADE)

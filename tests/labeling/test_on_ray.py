@@ -90,7 +90,7 @@ def test_a_shard_that_kills_its_ray_worker_is_given_up(photos, recipe, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_labeller_that_no_ray_worker_can_make_is_told_in_a_sentence(photos, write, tmp_path):
+def test_a_labeler_that_no_ray_worker_can_make_is_told_in_a_sentence(photos, write, tmp_path):
     pytest.importorskip("ray")
     recipe = write("refusing.yaml", BY_BATCH.replace("ByBatch", "Refusing\n  at_once: true"))
     command = [*SEGSR, "label", str(photos), "-o", str(tmp_path / "masks"), "-c", str(recipe)]

@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.files.mask import write_mask
-from segsr.labeling.photos import Item
+from segsr.labeling.photos import PhotoToLabel
 from segsr.labeling.preview import CELL, overlay, write_preview
+from segsr.palette import PALETTE
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def items(tmp_path, picture):
         mask = torch.full((40, 60), i)
         mask[:, 50:] = IGNORE_INDEX
         write_mask(tmp_path / "masks" / f"{i}.png", mask, PALETTE)
-        found.append(Item(photo, f"{i}.png"))
+        found.append(PhotoToLabel(photo, f"{i}.png"))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Models of transformers as labellers: against their own processors, and what they refuse."""
+"""Models of transformers as labelers: against their own processors, and what they refuse."""
 
 from __future__ import annotations
 

@@ -4,12 +4,7 @@ import torch
 
 from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
 from segsr.errors import SegSRError
-from segsr.metrics.segmentation import (
-    MeanIoU,
-    iou_per_class,
-    labelling_metrics,
-    segmentation_metrics,
-)
+from segsr.metrics.segmentation import MeanIoU, labelling_metrics, segmentation_metrics
 
 
 def by_hand(predicted: torch.Tensor, truth: torch.Tensor) -> tuple[float, float]:
@@ -48,12 +43,6 @@ def test_classes_absent_from_the_truth_do_not_count_but_predicting_them_costs() 
     metric = MeanIoU(34)
     metric.update(predicted, truth)
     assert metric.compute().item() == pytest.approx((1 + 0.5) / 2)
-
-
-def test_iou_per_class_is_nan_where_the_truth_has_no_pixel() -> None:
-    confusion = torch.tensor([[3, 1, 0], [0, 0, 0], [0, 0, 2]])
-    expected = torch.tensor([0.75, float("nan"), 1.0])
-    torch.testing.assert_close(iou_per_class(confusion), expected, equal_nan=True)
 
 
 def test_a_set_without_any_label_has_no_score() -> None:

@@ -9,9 +9,9 @@ from segsr.nets.sft import SFT, GuidedResnetBlock
 from segsr.seeding import generator
 
 
-def guidance(seed: int, size: int = 2) -> dict[int, torch.Tensor]:
+def guidance(seed: int, size: int = 2) -> tuple[torch.Tensor, ...]:
     g = generator(seed)
-    return {w: torch.randn(size, tiny.WIDTH, w, w, generator=g) for w in (16, 8)}
+    return tuple(torch.randn(size, tiny.WIDTH, w, w, generator=g) for w in (16, 8))
 
 
 def test_sft_is_its_equation() -> None:
@@ -101,7 +101,7 @@ def test_every_resnet_block_is_guided_and_reads_its_guidance() -> None:
     assert not [m for m in denoiser.modules() if type(m).__name__ == "ResnetBlock2D"]
     assert len(list(denoiser.guided_blocks())) == 2 + 2 + 4
     x, t = torch.randn(1, tiny.LATENTS, 16, 16), torch.tensor([5])
-    maps = {w: z.requires_grad_() for w, z in guidance(0, 1).items()}
+    maps = tuple(z.requires_grad_() for z in guidance(0, 1))
     denoiser(x, t, maps).sum().backward()
-    assert all(z.grad is not None and z.grad.abs().max() > 0 for z in maps.values())
+    assert all(z.grad is not None and z.grad.abs().max() > 0 for z in maps)
     assert all(isinstance(b, GuidedResnetBlock) for b in denoiser.guided_blocks())

@@ -5,6 +5,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from torch import nn
 
+from segsr.model.image_branch import ImageBranch
 from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
@@ -41,7 +42,7 @@ def test_stable_diffusion_with_sft() -> None:
 
 def test_what_stage_one_trains() -> None:
     with torch.device("meta"):
-        model = SRDM(
+        branch = ImageBranch(
             AutoencoderKL(
                 block_out_channels=(128, 256, 512, 512),
                 down_block_types=("DownEncoderBlock2D",) * 4,
@@ -53,9 +54,10 @@ def test_what_stage_one_trains() -> None:
             DDPMScheduler(beta_schedule="scaled_linear"),
             cfw=ControllableDecoder(),
         )
+        model = SRDM(branch)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == 105_514_240
-    assert count(model.autoencoder.codec) == 83_653_863
-    assert count(model.autoencoder.cfw) == 44_393_728
+    assert count(branch.autoencoder.codec) == 83_653_863
+    assert count(branch.autoencoder.cfw) == 44_393_728
 
 
 def test_controllable_decoder() -> None:

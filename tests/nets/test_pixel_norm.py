@@ -1,26 +1,15 @@
 """Networks with per-pixel normalisation are strictly local: a tile is a piece of the whole."""
 
+import local
 import pytest
 import tiny
 import torch
 from torch import nn
 
 from segsr.nets.bridge import DualModalityBridge
-from segsr.nets.image_controller import ImageController
-from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.nets.pixel_norm import PixelNorm, normalise_pixels
 from segsr.nets.seg_denoiser import SegDenoiser
-from segsr.tasks.srdm import SRDM
 
-LOCAL = {
-    **tiny.UNET,
-    "down_block_types": ["DownBlock2D"] * 2,
-    "mid_block_type": "UNetMidBlock2D",
-    "up_block_types": ["UpBlock2D"] * 2,
-    "in_channels": 2 * tiny.LATENTS,
-    "layers_per_block": [1, 2],
-}
-del LOCAL["cross_attention_dim"], LOCAL["attention_head_dim"]
 MARGIN, SIDE = 64, 160
 T = torch.tensor([499])
 
@@ -46,29 +35,13 @@ def test_every_group_norm_is_replaced_wherever_it_stands() -> None:
     assert not any(isinstance(m, nn.GroupNorm) for m in net.modules())
 
 
-def local_srdm() -> SRDM:
-    torch.manual_seed(0)
-    controller = ImageController(
-        tiny.LATENTS, tiny.WIDTH, (8, 16), 1, (), norm_groups=4, norm_type="pixel"
-    )
-    denoiser = ImageDenoiser(LOCAL, guidance_channels=tiny.WIDTH, sft_hidden=8, norm_type="pixel")
-    return SRDM(
-        tiny.srdm().autoencoder.codec,
-        controller,
-        denoiser,
-        tiny.scheduler(),
-        residual_scale=0.25,
-        concat_lq=True,
-    ).eval()
-
-
 @torch.no_grad()
 def test_a_tile_of_the_image_branch_is_a_piece_of_the_whole() -> None:
-    srdm = local_srdm()
+    branch = local.image_branch()
     state, lq = torch.randn(2, 1, tiny.LATENTS, SIDE, SIDE).unbind(0)
-    whole = srdm.denoise(state, T, lq)
+    whole = branch.denoise(state, T, lq)
     rows = slice(0, 2 * MARGIN)
-    tile = srdm.denoise(state[..., rows, :], T, lq[..., rows, :])
+    tile = branch.denoise(state[..., rows, :], T, lq[..., rows, :])
     torch.testing.assert_close(tile[..., :MARGIN, :], whole[..., :MARGIN, :], atol=1e-5, rtol=0)
 
 
@@ -88,11 +61,9 @@ def test_so_is_a_tile_of_the_other_networks(part) -> None:
     calls = {
         "control": lambda rows: bridge.control(masks[:, rows], T),
         "aid": lambda rows: bridge.aid(latents[:, :, rows], T),
-        "denoiser": lambda rows: {SIDE: net(masks[:, rows], T, latents[:, :, rows])},
+        "denoiser": lambda rows: (net(masks[:, rows], T, latents[:, :, rows]),),
     }
     whole, tile = calls[part](slice(None)), calls[part](slice(0, 2 * MARGIN))
-    for width, found in tile.items():
-        core = MARGIN * width // SIDE
-        torch.testing.assert_close(
-            found[..., :core, :], whole[width][..., :core, :], atol=1e-5, rtol=0
-        )
+    for found, expected in zip(tile, whole, strict=True):
+        core = MARGIN * found.shape[-1] // SIDE
+        torch.testing.assert_close(found[..., :core, :], expected[..., :core, :], atol=1e-5, rtol=0)

@@ -28,17 +28,17 @@ def laid_out(name: str, *overrides: str):
 def test_stage_one_needs_no_base_model() -> None:
     model = laid_out("srdm")
     assert count(model, trainable=True) == 105_514_240
-    assert count(model.denoiser) == 865_910_724 + 53_020_160
-    assert count(model.autoencoder) == 83_653_863
-    assert next(model.denoiser.parameters()).is_meta
+    assert count(model.branch.denoiser) == 865_910_724 + 53_020_160
+    assert count(model.branch.autoencoder) == 83_653_863
+    assert next(model.branch.denoiser.parameters()).is_meta
 
 
 def test_the_joint_stage_needs_no_weights() -> None:
     model = laid_out("joint")
     assert isinstance(model, JointSegSR)
     assert count(model.srdm, trainable=True) == 105_514_240
-    assert not any(p.requires_grad for p in model.segdm.prior.parameters())
-    assert count(model.segdm.prior) == pytest.approx(27.37e6, rel=1e-3)
+    assert not any(p.requires_grad for p in model.segdm.branch.prior.parameters())
+    assert count(model.segdm.branch.prior) == pytest.approx(27.37e6, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["compact", "compact_joint", "compact_srdm", "prior", "segdm"])
@@ -48,7 +48,7 @@ def test_other_recipes(name: str) -> None:
 
 def test_a_folders_own_configuration_comes_first(tmp_path) -> None:
     tiny.joint().save_pretrained(tmp_path)
-    model = laid_out("joint", f"weights={tmp_path}", "model.segdm.factor=4")
+    model = laid_out("joint", f"weights={tmp_path}", "model.segdm.branch.factor=4")
     expected = tiny.joint()
     assert count(model.srdm) == count(expected.srdm)
     assert count(model.segdm) == count(expected.segdm)
@@ -60,5 +60,5 @@ def test_a_base_models_own_configuration_comes_first(tmp_path) -> None:
     (tmp_path / "unet" / "config.json").write_text(json.dumps(config))
     model = laid_out("srdm", f"base_model={tmp_path}")
     assert isinstance(model, SRDM)
-    assert count(model.denoiser.net) < 50_000_000
-    assert count(model.autoencoder) == 83_653_863  # no vae/ there: that of 2.1
+    assert count(model.branch.denoiser.net) < 50_000_000
+    assert count(model.branch.autoencoder) == 83_653_863  # no vae/ there: that of 2.1

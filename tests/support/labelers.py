@@ -1,4 +1,4 @@
-"""Labellers without weights, for tests of what is done with any labeller."""
+"""Labelers without weights, for tests of what is done with any labeler."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from segsr.classes import CLASSES
 from segsr.errors import SegSRError
+from segsr.labeling.base import Labeler
 
 
-class ByBatch(nn.Module):
+class ByBatch(Labeler):
     """Its labels tell of the batch: the class of a photograph is its place plus the batch's size.
 
     A network's rounding depends on the batch too, but rarely shows; here it always does.
@@ -33,12 +34,11 @@ class ByBatch(nn.Module):
         pids: str | None = None,
         die: int = 0,
     ):
-        super().__init__()
+        super().__init__(classes)
         if pids is not None:
             (Path(pids) / str(os.getpid())).touch()
         self.seconds = seconds
         self.die = die
-        self.classes = tuple(classes)
 
     def scores(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         if images.shape[-1] == self.die:
@@ -50,7 +50,7 @@ class ByBatch(nn.Module):
         return scores
 
 
-class Refusing(nn.Module):
+class Refusing(Labeler):
     """Cannot be had, or labels nothing.
 
     Args:
@@ -58,16 +58,15 @@ class Refusing(nn.Module):
     """
 
     def __init__(self, at_once: bool, classes: list[str] | tuple[str, ...] = CLASSES) -> None:
-        super().__init__()
+        super().__init__(classes)
         if at_once:
             raise SegSRError("no weights: fetch them")
-        self.classes = tuple(classes)
 
     def scores(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         raise RuntimeError("no closing tag [/bold] in [1, 3]")
 
 
-class ByColour(nn.Module):
+class ByColour(Labeler):
     """Red, green and blue are classes 0 to 2, their scores the channels.
 
     Args:
@@ -75,9 +74,8 @@ class ByColour(nn.Module):
     """
 
     def __init__(self, refuse: int = 0) -> None:
-        super().__init__()
+        super().__init__(("red", "green", "blue"))
         self.refuse = refuse
-        self.classes = ("red", "green", "blue")
 
     def scores(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         if images.shape[-1] == self.refuse:

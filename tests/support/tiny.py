@@ -10,6 +10,8 @@ from diffusers import DDIMScheduler
 from torch import nn
 
 from segsr.batch import Batch
+from segsr.model.image_branch import ImageBranch
+from segsr.model.mask_branch import MaskBranch
 from segsr.nets.bridge import DualModalityBridge
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
@@ -76,13 +78,21 @@ def scheduler() -> DDIMScheduler:
     )
 
 
+def image_branch(**options: Any) -> ImageBranch:
+    networks = PatchAutoencoder(4, LATENTS), controller(), denoiser()
+    return ImageBranch(*networks, scheduler(), **{"residual_scale": 0.25, "steps": 2, **options})
+
+
+def mask_branch(**options: Any) -> MaskBranch:
+    return MaskBranch(prior(), seg_denoiser(), **{"factor": 4, "steps": 2, **options})
+
+
 def srdm(**options: Any) -> SRDM:
-    options = {"residual_scale": 0.25, "train_denoiser": True, "steps": 2, **options}
-    return SRDM(PatchAutoencoder(4, LATENTS), controller(), denoiser(), scheduler(), **options)
+    return SRDM(image_branch(), **{"train_denoiser": True, **options})
 
 
 def segdm(**options: Any) -> SegDM:
-    return SegDM(prior(), seg_denoiser(), **{"factor": 4, "steps": 2, **options})
+    return SegDM(mask_branch(), **options)
 
 
 def joint(seed: int = 0, awake: bool = True, **options: Any) -> JointSegSR:

@@ -6,8 +6,11 @@ import torch
 from diffusers import DDIMScheduler
 from torch import nn
 
+from segsr.model.image_branch import ImageBranch
+from segsr.model.options import SamplingOptions
 from segsr.nets.discriminator import FeatureDiscriminator
 from segsr.nets.patch_autoencoder import PatchAutoencoder
+from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
 from segsr.tasks.pixel_srdm import PixelSRDM
 from segsr.tasks.srdm import SRDM
@@ -25,9 +28,9 @@ def few_step_srdm(**options) -> SRDM:
         timestep_spacing="trailing",
         clip_sample=False,
     )
-    options = {"residual_scale": 0.25, "train_denoiser": True, "steps": 4, **options}
     nets = PatchAutoencoder(4, tiny.LATENTS), tiny.controller(), tiny.denoiser()
-    return SRDM(*nets, scheduler, **options)
+    branch = ImageBranch(*nets, scheduler, residual_scale=0.25, steps=4, **options)
+    return SRDM(branch, train_denoiser=True)
 
 
 def task(**options) -> PixelSRDM:
@@ -40,15 +43,16 @@ def task(**options) -> PixelSRDM:
 def test_a_rolled_out_state_is_the_samplers(monkeypatch) -> None:
     model = task()
     lq = torch.rand(4, 3, 16, 16)
-    lq_latents = model.srdm.encode_lq(lq)
+    branch = model.srdm.branch
+    lq_latents = branch.encode(to_canvas(lq))
     noise = torch.randn_like(lq_latents)
     seen = []
-    plain = SRDM.denoise
+    plain = ImageBranch.denoise
     monkeypatch.setattr(
-        SRDM, "denoise", lambda self, s, t, lq: (seen.append(s), plain(self, s, t, lq))[1]
+        ImageBranch, "denoise", lambda self, s, t, lq: (seen.append(s), plain(self, s, t, lq))[1]
     )
-    monkeypatch.setattr("segsr.tasks.srdm.draw_normal", lambda like, generators: noise)
-    list(model.srdm.sample(lq_latents, [generator(0)] * 4))
+    monkeypatch.setattr("segsr.diffusion.gaussian.draw_normal", lambda like, generators: noise)
+    list(branch.sample(lq_latents, [generator(0)] * 4, SamplingOptions()))
     states = list(seen)
     found = model.srdm.roll_out(lq_latents, noise, torch.tensor([999, 749, 499, 249]))
     for node in range(4):
@@ -57,9 +61,9 @@ def test_a_rolled_out_state_is_the_samplers(monkeypatch) -> None:
 
 def test_training_meets_the_samplers_steps_alone(monkeypatch) -> None:
     seen = []
-    plain = SRDM.denoise
+    plain = ImageBranch.denoise
     monkeypatch.setattr(
-        SRDM, "denoise", lambda self, s, t, lq: (seen.append(t), plain(self, s, t, lq))[1]
+        ImageBranch, "denoise", lambda self, s, t, lq: (seen.append(t), plain(self, s, t, lq))[1]
     )
     for rollout in (0.0, 1.0):
         model = task(rollout=rollout)

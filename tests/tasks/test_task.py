@@ -16,7 +16,7 @@ def start(task, data):
 
 def test_masks_of_more_classes_than_the_networks_are_refused():
     task = tiny.joint()
-    known = task.segdm.num_classes
+    known = task.segdm.branch.num_classes
     source = [ImageFolder(masks="masks")]
     start(task, MaskedPairDataModule(train=source, num_classes=known))
     with pytest.raises(SegSRError, match=rf"masks have {known + 1} classes .* built for {known}"):

@@ -1,6 +1,7 @@
 """A mask that is not sure never steers, and unknown photographs teach doubt."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import tiny
@@ -9,7 +10,8 @@ from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
 from segsr.diffusion.categorical import uniform_divergence
-from segsr.nets.resize_codec import encode_mask
+from segsr.model.options import SamplingOptions
+from segsr.nets.resize_codec import encode_mask, to_canvas
 from segsr.nets.time_aware_encoder import as_timesteps
 from segsr.seeding import generator
 from segsr.tasks.joint import JointSegSR
@@ -31,12 +33,14 @@ def test_unknown_pixels_add_nothing_to_the_bit() -> None:
     bridge = tiny.bridge(awake=True)
     masks = torch.randint(tiny.CLASSES, (2, 16, 16))
     masks[:, :, :9] = IGNORE_INDEX
-    for width, feature in bridge.control(masks, T).items():
-        hidden = -(-9 * width // 16)  # a coarse cell that covers an unknown one is unknown
+    for feature in bridge.control(masks, T):
+        hidden = -(
+            -9 * feature.shape[-1] // 16
+        )  # a coarse cell that covers an unknown one is unknown
         assert not feature[..., :hidden].any()
         assert feature[..., hidden:].any()
     nothing = bridge.control(torch.full_like(masks, IGNORE_INDEX), T)
-    assert not any(feature.any() for feature in nothing.values())
+    assert not any(feature.any() for feature in nothing)
 
 
 @torch.no_grad()
@@ -45,7 +49,7 @@ def test_a_mask_that_is_unsure_everywhere_leaves_the_image_branch_alone() -> Non
     lq = torch.rand(3, 16, 16)
     steered, alone = (model.restore(lq, seed=1, guidance=g) for g in (1.0, 0.0))
     assert not torch.equal(steered.image, alone.image)
-    model.segdm.confidence = 1.1
+    model.segdm.branch.confidence = 1.1
     unsure = model.restore(lq, seed=1)
     assert torch.equal(unsure.image, alone.image)
     assert (unsure.mask == IGNORE_INDEX).all()
@@ -67,16 +71,17 @@ def recorded(model: JointSegSR, monkeypatch: pytest.MonkeyPatch) -> list[torch.T
 def test_what_is_unsure_is_not_seen_with_and_without_extra_guidance(guidance, monkeypatch) -> None:
     model = tiny.joint().eval()
     lq = torch.rand(2, 3, 16, 16)
-    conditions = model.read_lq(lq)
-    (free,) = model.sample(conditions, [generator(0), generator(1)], steps=1)
-    model.segdm.confidence = float(free.mask_log_probs.amax(1).exp().median())
+    conditions = model.model.read(to_canvas(lq))
+    generators = [generator(0), generator(1)]
+    (free,) = model.model.sample(conditions, generators, SamplingOptions(steps=1))
+    model.segdm.branch.confidence = float(free.mask_log_probs.amax(1).exp().median())
     given = torch.full((2, 16, 16), IGNORE_INDEX)
     given[:, :3] = 5
     seen = recorded(model, monkeypatch)
-    (step,) = model.sample(
-        conditions, [generator(0), generator(1)], steps=1, mask=given, guidance=guidance
-    )
-    sure = model.segdm.sure(step.mask_log_probs)  # certain where it is given
+    options = SamplingOptions(steps=1, guidance=guidance)
+    held = replace(conditions, given=given)
+    (step,) = model.model.sample(held, [generator(0), generator(1)], options)
+    sure = model.segdm.branch.sure(step.mask_log_probs)  # certain where it is given
     assert 0.1 < sure.float().mean() < 0.9
     assert torch.equal(seen[0] != IGNORE_INDEX, sure)
     assert torch.equal(seen[0][sure], step.masks[sure])
@@ -86,7 +91,7 @@ def test_what_is_unsure_is_not_seen_with_and_without_extra_guidance(guidance, mo
 @torch.no_grad()
 def test_extra_guidance_by_nothing_is_nothing() -> None:
     model = tiny.joint().eval()
-    model.segdm.confidence = 1.1
+    model.segdm.branch.confidence = 1.1
     lq = torch.rand(3, 16, 16)
     alone, twice = (model.restore(lq, seed=1, guidance=g).image for g in (0.0, 2.0))
     torch.testing.assert_close(twice, alone, atol=1e-5, rtol=1e-5)  # a batch of two rounds apart
@@ -94,7 +99,7 @@ def test_extra_guidance_by_nothing_is_nothing() -> None:
 
 def test_a_given_mask_is_sure_where_it_is_given() -> None:
     model = tiny.joint().eval()
-    model.segdm.confidence = 1.1
+    model.segdm.branch.confidence = 1.1
     given = torch.full((64, 64), IGNORE_INDEX)
     given[:, :24] = 7
     found = model.restore(torch.rand(3, 16, 16), mask=given)
@@ -108,16 +113,16 @@ def test_in_training_the_controller_does_not_see_what_is_unknown(monkeypatch) ->
     batch["mask"][:, :, :32] = UNKNOWN_INDEX
     seen = recorded(model, monkeypatch)
     model.training_step(batch, 0).backward()
-    unknown = encode_mask(batch["mask"], model.segdm.factor) == UNKNOWN_INDEX
+    unknown = encode_mask(batch["mask"], model.segdm.branch.factor) == UNKNOWN_INDEX
     assert torch.equal(seen[0] == IGNORE_INDEX, unknown)
 
 
 def test_the_confidence_is_kept_in_the_model_folder(tmp_path) -> None:
     model = tiny.joint()
-    assert model.segdm.confidence == 0
-    model.segdm.confidence = 0.625
+    assert model.segdm.branch.confidence == 0
+    model.segdm.branch.confidence = 0.625
     model.save_pretrained(tmp_path)
-    assert JointSegSR.from_pretrained(tmp_path).segdm.confidence == 0.625
+    assert JointSegSR.from_pretrained(tmp_path).segdm.branch.confidence == 0.625
 
 
 @pytest.mark.parametrize("make", [tiny.joint, tiny.segdm])
@@ -130,7 +135,7 @@ def test_an_evaluation_counts_what_is_labelled(make) -> None:
     accuracy = model.metrics["mask"].compute()["pixel_accuracy"]
     torch.testing.assert_close(everything["accuracy"], accuracy)
     model.metrics["labelled"].reset()
-    (model if make is tiny.segdm else model.segdm).confidence = 1.1
+    (model if make is tiny.segdm else model.segdm).branch.confidence = 1.1
     model.evaluate(batch)
     assert model.metrics["labelled"].compute()["share"] == 0
 
@@ -151,7 +156,8 @@ def test_unknown_pixels_are_noise_at_every_time() -> None:
     batch = tiny.batch(2)
     batch["mask"][:, :, :32] = UNKNOWN_INDEX
     t = torch.zeros(2).long()
-    sample = model.noise(batch, t, [generator(i) for i in range(2)])
+    prior = model.branch.read(to_canvas(batch["lq"]))
+    sample = model.noise(prior, batch["mask"], t, [generator(i) for i in range(2)])
     assert (
         sample.unknown == (F.interpolate(batch["mask"][:, None].float(), 16)[:, 0] == 254)
     ).all()

@@ -4,6 +4,7 @@ import tiny
 import torch
 from lightning import Trainer
 
+from segsr.model.image_branch import ImageBranch
 from segsr.nets.image_controller import ImageController
 from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.nets.patch_autoencoder import PatchAutoencoder
@@ -16,9 +17,9 @@ from segsr.training.trained import frozen_names, trained_tensors
 def test_a_row_per_network_of_both_branches() -> None:
     model = tiny.joint()
     rows = {row.name: row for row in components(model)}
-    names = ["srdm.autoencoder", "srdm.controller", "srdm.denoiser", "segdm.prior"]
-    assert list(rows) == [*names, "segdm.denoiser", "bridge"]
-    assert rows["srdm.autoencoder"].trainable == rows["segdm.prior"].trainable == 0
+    image = [f"srdm.branch.{name}" for name in ("autoencoder", "controller", "denoiser")]
+    assert list(rows) == [*image, "segdm.branch.prior", "segdm.branch.denoiser", "bridge"]
+    assert rows[image[0]].trainable == rows["segdm.branch.prior"].trainable == 0
     bridge = sum(p.numel() for p in model.bridge.parameters())
     assert rows["bridge"] == ("bridge", bridge, bridge, "float32")
     assert sum(row.parameters for row in rows.values()) == sum(
@@ -28,9 +29,9 @@ def test_a_row_per_network_of_both_branches() -> None:
 
 def test_a_network_of_two_types_says_both() -> None:
     task = tiny.srdm()
-    task.denoiser.net.conv_in.to(torch.bfloat16)
+    task.branch.denoiser.net.conv_in.to(torch.bfloat16)
     rows = {row.name: row.dtype for row in components(task)}
-    assert rows["denoiser"] == "bfloat16 + float32"
+    assert rows["branch.denoiser"] == "bfloat16 + float32"
 
 
 def test_stage_one_of_the_paper_trains_what_stablesr_trains() -> None:
@@ -42,9 +43,9 @@ def test_stage_one_of_the_paper_trains_what_stablesr_trains() -> None:
     }
     with torch.device("meta"):
         networks = PatchAutoencoder(4, 12), ImageController(), ImageDenoiser(unet)
-    rows = {row.name: row for row in components(SRDM(*networks, tiny.scheduler()))}
-    assert rows["denoiser"].parameters == 865_910_724 + 53_020_160
-    assert rows["denoiser"].trainable == 53_020_160
+    rows = {row.name: row for row in components(SRDM(ImageBranch(*networks, tiny.scheduler())))}
+    assert rows["branch.denoiser"].parameters == 865_910_724 + 53_020_160
+    assert rows["branch.denoiser"].trainable == 53_020_160
     assert sum(row.trainable for row in rows.values()) == 105_514_240
 
 
@@ -52,7 +53,7 @@ def test_the_table_is_printed(capsys) -> None:
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     ComponentTable().on_fit_start(trainer, tiny.joint())
     printed = capsys.readouterr().out
-    for word in ("component", "trainable", "dtype", "segdm.prior", "bridge", "all"):
+    for word in ("component", "trainable", "dtype", "segdm.branch.prior", "bridge", "all"):
         assert word in printed
 
 
@@ -65,8 +66,8 @@ def test_statistics_beside_trained_weights_count_as_trained() -> None:
     everything = [*dict(task.named_parameters()), *dict(task.named_buffers())]
     assert sorted([*trained, *frozen_names(task)]) == sorted(everything)
     frozen = tiny.segdm()
-    assert not [name for name in trained_tensors(frozen) if name.startswith("prior.")]
-    assert "abar" in frozen_names(frozen)
+    assert not [name for name in trained_tensors(frozen) if name.startswith("branch.prior.")]
+    assert "branch.abar" in frozen_names(frozen)
 
 
 def test_ddp_is_told_what_every_rank_has_read_for_itself() -> None:

@@ -37,7 +37,8 @@ def test_killed_and_resumed_is_uninterrupted_to_the_bit(tmp_path) -> None:
     # What was exported is the average. The checkpoint holds it, and nothing of the frozen networks.
     exported = JointSegSR.from_pretrained(whole / "weights").state_dict()
     average, current = (checkpoint(whole)[key] for key in ("state_dict", "current_model_state"))
-    assert not [name for name in average if name.startswith(("srdm.autoencoder", "segdm.prior"))]
+    frozen = ("srdm.branch.autoencoder", "segdm.branch.prior")
+    assert not [name for name in average if name.startswith(frozen)]
     assert all(torch.equal(exported[name], average[name]) for name in average)
     assert not any(torch.equal(current[n], average[n]) for n in average if n.endswith("weight"))
     assert (whole / "weights" / "bridge" / "config.json").exists()

@@ -11,18 +11,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, SCALE
-from segsr.data.read import Photo
+from segsr.data.read import SamplePixels
 from segsr.errors import SegSRError
 
 
 def random_crop(
-    photo: Photo,
+    photo: SamplePixels,
     size: int,
     generator: torch.Generator,
     *,
     min_scale: float = 1.0,
     flip: bool = True,
-) -> Photo:
+) -> SamplePixels:
     """A square of `size` pixels from somewhere in `photo`.
 
     A photograph smaller than that is first padded: the image by reflection, the mask with
@@ -49,8 +49,8 @@ def random_crop(
 
 
 def random_window(
-    photo: Photo, size: int, generator: torch.Generator, *, flip: bool = True
-) -> Photo:
+    photo: SamplePixels, size: int, generator: torch.Generator, *, flip: bool = True
+) -> SamplePixels:
     """A square of `size` pixels from somewhere in `photo`, with the same view of its LQ version.
 
     Args:
@@ -67,7 +67,7 @@ def random_window(
     return _mirror(photo) if flip and u[2] < 0.5 else photo
 
 
-def centre_crop(photo: Photo, size: int) -> Photo:
+def centre_crop(photo: SamplePixels, size: int) -> SamplePixels:
     """The middle square of `size` pixels; a smaller photograph is padded as in `random_crop`.
 
     The window begins at a multiple of SCALE, so that an LQ version is cut to the same view.
@@ -77,7 +77,7 @@ def centre_crop(photo: Photo, size: int) -> Photo:
     return _window(photo, _middle(height, size), _middle(width, size), size, size)
 
 
-def crop_to_multiple(photo: Photo, multiple: int) -> Photo:
+def crop_to_multiple(photo: SamplePixels, multiple: int) -> SamplePixels:
     """The middle of `photo`, each side the largest multiple of `multiple` that fits.
 
     Raises:
@@ -94,7 +94,7 @@ def crop_to_multiple(photo: Photo, multiple: int) -> Photo:
     return _window(photo, top, left, new_height, new_width)
 
 
-def pad(photo: Photo, size: int) -> Photo:
+def pad(photo: SamplePixels, size: int) -> SamplePixels:
     """`photo`, with right and bottom padding where a side is below `size`.
 
     By reflection; the mask with IGNORE_INDEX.
@@ -121,7 +121,7 @@ def _middle(length: int, size: int) -> int:
     return (length - size) // 2 // SCALE * SCALE
 
 
-def _window(photo: Photo, top: int, left: int, height: int, width: int) -> Photo:
+def _window(photo: SamplePixels, top: int, left: int, height: int, width: int) -> SamplePixels:
     rows, columns = slice(top, top + height), slice(left, left + width)
     lq_rows = slice(top // SCALE, (top + height) // SCALE)
     lq_columns = slice(left // SCALE, (left + width) // SCALE)
@@ -133,7 +133,7 @@ def _window(photo: Photo, top: int, left: int, height: int, width: int) -> Photo
     )
 
 
-def _shrink(photo: Photo, size: int) -> Photo:
+def _shrink(photo: SamplePixels, size: int) -> SamplePixels:
     hq = F.interpolate(photo.hq[None], (size, size), mode="bicubic", antialias=True)[0]
     mask = photo.mask
     if mask is not None:
@@ -141,7 +141,7 @@ def _shrink(photo: Photo, size: int) -> Photo:
     return replace(photo, hq=hq, mask=mask)
 
 
-def _mirror(photo: Photo) -> Photo:
+def _mirror(photo: SamplePixels) -> SamplePixels:
     return replace(
         photo,
         hq=photo.hq.flip(2),

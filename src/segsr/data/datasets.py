@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from segsr.data.crop import centre_crop, crop_to_multiple, random_crop, random_window
 from segsr.data.image_folder import Files
-from segsr.data.read import Photo, read_sample
+from segsr.data.read import SamplePixels, read_sample
 from segsr.data.sampler import index_at
 from segsr.errors import SegSRError
 from segsr.seeding import generator
@@ -33,7 +33,7 @@ class Sample:
         complaints: Path and one sentence for each bad file met on the way.
     """
 
-    photo: Photo | None
+    photo: SamplePixels | None
     position: int | None = None
     complaints: tuple[tuple[str, str], ...] = ()
 
@@ -49,9 +49,9 @@ class Reader:
 
     def __init__(self, files: Sequence[Files], *, cache: bool = False) -> None:
         self.files = files
-        self.cache: dict[int, Photo] | None = {} if cache else None
+        self.cache: dict[int, SamplePixels] | None = {} if cache else None
 
-    def __call__(self, index: int) -> Photo:
+    def __call__(self, index: int) -> SamplePixels:
         """The sample of `files[index]`.
 
         Raises:
@@ -124,7 +124,7 @@ class TrainingSet(Dataset[Sample]):
             return Sample(self._crop(photo, position), position, tuple(complaints))
         return Sample(None, position, tuple(complaints))
 
-    def _crop(self, photo: Photo, position: int) -> Photo:
+    def _crop(self, photo: SamplePixels, position: int) -> SamplePixels:
         draws = generator(self.seed, "augment", position)
         if self.own_lq:
             return random_window(photo, self.crop_size, draws, flip=self.flip)

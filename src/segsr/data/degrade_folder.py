@@ -36,11 +36,11 @@ MANIFEST = "manifest.jsonl"
 JOURNAL = "manifest.part.jsonl"
 """Records in the order in which pairs were finished; becomes the manifest at the end."""
 
-Record = dict[str, Any]
+PairRecord = dict[str, Any]
 
 
 @dataclass
-class Summary:
+class PairsSummary:
     """What became of the photographs of one call."""
 
     made: list[Path] = field(default_factory=list)
@@ -56,7 +56,7 @@ def degrade_folder(
     recipe: str,
     workers: int = 1,
     progress: Progress = SILENT,
-) -> Summary:
+) -> PairsSummary:
     """Writes a pair for every photograph, and says what became of each.
 
     Files are complete or not there at all, and a pair counts as finished once its record is in the
@@ -76,7 +76,7 @@ def degrade_folder(
     """
     _claim(output, recipe)
     records = {record["photo"]: record for record in _read_records(output)}
-    summary = Summary()
+    summary = PairsSummary()
     with (output / JOURNAL).open("a", encoding="utf-8") as journal:
         progress.start("degrading", len(photos))
 
@@ -131,7 +131,7 @@ def _claim(output: Path, recipe: str) -> None:
         ) from error
 
 
-def _read_records(output: Path) -> Iterator[Record]:
+def _read_records(output: Path) -> Iterator[PairRecord]:
     """The records of the manifest and the journal; a line cut off by a kill is passed over."""
     for path in (output / MANIFEST, output / JOURNAL):
         if path.exists():
@@ -142,7 +142,7 @@ def _read_records(output: Path) -> Iterator[Record]:
                     continue
 
 
-def _is_complete(record: Record | None, output: Path) -> bool:
+def _is_complete(record: PairRecord | None, output: Path) -> bool:
     """Whether a record's files are there and are those it was written for."""
     if record is None:
         return False
@@ -155,7 +155,7 @@ def _is_complete(record: Record | None, output: Path) -> bool:
 
 def _work(
     photos: Iterable[Path], output: Path, make: PairMaker, workers: int
-) -> Iterator[tuple[Path, Record | str]]:
+) -> Iterator[tuple[Path, PairRecord | str]]:
     """Each photograph with its record, or the sentence that says why there is none."""
     if workers == 1:
         for photo in photos:
@@ -174,9 +174,9 @@ def _work(
 
 def _bounded(
     pool: Executor, photos: Iterator[Path], output: Path, make: PairMaker, limit: int
-) -> Iterator[tuple[Path, Record | str]]:
+) -> Iterator[tuple[Path, PairRecord | str]]:
     """Results as they come, with at most `limit` photographs on their way."""
-    running: dict[Future[Record | str], Path] = {}
+    running: dict[Future[PairRecord | str], Path] = {}
     while True:
         for photo in islice(photos, limit - len(running)):
             running[pool.submit(_make_pair, photo, output, make)] = photo
@@ -186,11 +186,11 @@ def _bounded(
             yield running.pop(future), future.result()
 
 
-def _make_pair(photo: Path, output: Path, make: PairMaker) -> Record | str:
+def _make_pair(photo: Path, output: Path, make: PairMaker) -> PairRecord | str:
     """Writes the pair of one photograph; its record, or what is wrong."""
     try:
         pair = make(photo)
-        record: Record = {"photo": photo.name}
+        record: PairRecord = {"photo": photo.name}
         for folder, image in zip(FOLDERS, (pair.hq, pair.lq, pair.bicubic), strict=True):
             file = f"{folder}/{photo.stem}.png"
             content = _png(image)
@@ -215,7 +215,7 @@ def _png(image: Tensor) -> bytes:
     return buffer.getvalue()
 
 
-def _line(record: Record) -> str:
+def _line(record: PairRecord) -> str:
     return json.dumps(record) + "\n"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segsr.classes import CLASSES
 from segsr.errors import SegSRError
-from segsr.files.find import find_images
+from segsr.files.find import find_by_stem, find_images
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class ImageFolder:
         if self.without_every is not None:
             images = [image for i, image in enumerate(images) if i % self.without_every]
         images = images[: self.first]
-        masks = None if self.masks is None else _by_stem(root / self.masks)
-        lq = None if self.lq is None else _by_stem(root / self.lq)
+        masks = None if self.masks is None else find_by_stem(root / self.masks)
+        lq = None if self.lq is None else find_by_stem(root / self.lq)
         return [
             Files(
                 image,
@@ -129,15 +129,6 @@ class ImageFolder:
             )
             for image in images
         ]
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in find_images(folder):
-        if path.stem in found:
-            raise SegSRError(f"{found[path.stem]} and {path.name} share a stem: keep one of them")
-        found[path.stem] = path
-    return found
 
 
 def _partner(image: Path, partners: dict[str, Path], suffix: str = "") -> Path:

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 
 from segsr.batch import SCALE
 from segsr.data.crop import centre_crop, crop_to_multiple
-from segsr.data.read import Photo
+from segsr.data.read import SamplePixels
 from segsr.degradation import Pipeline
 from segsr.errors import SegSRError
 from segsr.files.pixels import read_image
-from segsr.nets.resize_codec import enlarge
+from segsr.nets.resize_codec import pillow_bicubic
 from segsr.seeding import generator
 
 
@@ -87,13 +87,13 @@ class PairMaker:
                 f"{path} is {width}x{height}, smaller than crop={self.crop}: leave it out or set "
                 "short_side"
             )
-        photo = Photo(path.name, pixels)
+        photo = SamplePixels(path.name, pixels)
         photo = (
             crop_to_multiple(photo, SCALE) if self.crop is None else centre_crop(photo, self.crop)
         )
         key = generator(self.seed, "degrade", path.name)
         hq, lq, params = self.degradation(photo.hq[None] / 255, [key], return_params=True)
-        return Pair(_bytes(hq), _bytes(lq), _bytes(enlarge(lq)), params[0])
+        return Pair(_bytes(hq), _bytes(lq), _bytes(pillow_bicubic(lq)), params[0])
 
 
 def resize_short_side(pixels: UInt8[Tensor, "3 h w"], side: int) -> UInt8[Tensor, "3 nh nw"]:

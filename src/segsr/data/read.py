@@ -18,7 +18,7 @@ from segsr.vocabularies import lookup_table
 
 
 @dataclass(frozen=True)
-class Photo:
+class SamplePixels:
     """The pixels of one sample as bytes; a loader moves a quarter of what floats would be.
 
     Attributes:
@@ -37,7 +37,7 @@ class Photo:
     lq_only: bool = False
 
 
-def read_sample(files: Files) -> Photo:
+def read_sample(files: Files) -> SamplePixels:
     """The pixels of one sample.
 
     Raises:
@@ -47,7 +47,7 @@ def read_sample(files: Files) -> Photo:
     if files.lq_only:
         pixels = read_image(files.image)
         repeated = pixels.repeat_interleave(SCALE, 1).repeat_interleave(SCALE, 2)
-        return Photo(files.name, repeated, lq=pixels, lq_only=True)
+        return SamplePixels(files.name, repeated, lq=pixels, lq_only=True)
     hq = read_image(files.image)
     height, width = hq.shape[1:]
     mask = lq = None
@@ -67,7 +67,7 @@ def read_sample(files: Files) -> Photo:
                 f"LQ image {files.lq} is {lq.shape[2]}x{lq.shape[1]}, which is not 1/{SCALE} of "
                 f"the {width}x{height} of {files.image}: crop the pair to fit"
             )
-    return Photo(files.name, hq, mask, lq)
+    return SamplePixels(files.name, hq, mask, lq)
 
 
 def _read_mask(

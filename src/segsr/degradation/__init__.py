@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from segsr.degradation.blur import Blur, SincFilter
+from segsr.degradation.either_order import EitherOrder
+from segsr.degradation.jpeg_stage import Jpeg
 from segsr.degradation.mixture import Mixture
+from segsr.degradation.noise_stage import Noise
 from segsr.degradation.pipeline import Degradation, Pipeline
-from segsr.degradation.stages import (
-    Blur,
-    EitherOrder,
-    Jpeg,
-    Noise,
-    Resize,
-    Shrink,
-    SincFilter,
-    Stage,
-)
+from segsr.degradation.resize import Resize, Shrink
+from segsr.degradation.stage import Stage
 
 if TYPE_CHECKING:
     from segsr.config.degradation import recipe

@@ -1,4 +1,4 @@
-"""JPEG as a decoder gives it back, differentiable: baseline, 4:2:0, per-image quality.
+"""JPEG as a decoder gives it back: baseline, 4:2:0, per-image quality.
 
 Everything but one rounding is linear: colours to luminance and chroma, chroma halved, each 8x8
 block through the cosine transform and divided by its quantisation table | round | and back
@@ -43,7 +43,7 @@ def jpeg(
 ) -> Float[Tensor, "b c h w"]:
     """Images after JPEG at each one's own quality; in [0, 1], not rounded.
 
-    Within 40 dB and more of what Pillow reads back. The gradient passes the rounding unchanged.
+    Within 40 dB and more of what Pillow reads back.
 
     Args:
         images: In [0, 1]; RGB or grey, of any size (borders are repeated to whole blocks).
@@ -80,7 +80,7 @@ def _coded(planes: Tensor, table: tuple[tuple[int, ...], ...], quality: Tensor) 
     transform = _block_transform().to(planes)  # (64 pixels, 64 coefficients), orthonormal
     blocks = planes.view(b, c, h // BLOCK, BLOCK, w // BLOCK, BLOCK).transpose(3, 4)
     coefficients = blocks.reshape(b, -1, BLOCK * BLOCK) @ (transform / steps)
-    blocks = _round(coefficients) @ (transform * steps).mT
+    blocks = coefficients.round() @ (transform * steps).mT
     return (
         blocks.view(b, c, h // BLOCK, w // BLOCK, BLOCK, BLOCK).transpose(3, 4).reshape(b, c, h, w)
     )
@@ -94,10 +94,6 @@ def _mixed(images: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
 def _doubled(planes: Tensor) -> Tensor:
     """Planes at twice their size, each new pixel 3/4 of its own and 1/4 of the next nearest."""
     return F.interpolate(planes, scale_factor=2, mode="bilinear")
-
-
-def _round(x: Tensor) -> Tensor:
-    return x + (x.detach().round() - x.detach()) if x.requires_grad else x.round()
 
 
 @cache

@@ -13,7 +13,8 @@ from torch import Tensor
 from segsr.batch import SCALE
 from segsr.degradation import draws, ops
 from segsr.degradation.draws import Number
-from segsr.degradation.stages import Params, Shrink, Stage, apply_all
+from segsr.degradation.resize import Shrink
+from segsr.degradation.stage import Params, Stage, apply_all
 from segsr.errors import SegSRError
 
 Generators = Sequence[torch.Generator]

@@ -29,17 +29,13 @@ def log_one_hot(masks: Int[Tensor, "b h w"], num_classes: int) -> Float[Tensor, 
 def log_mix_uniform(
     log_p: Float[Tensor, "b k *s"], keep: Float[Tensor, " b"]
 ) -> Float[Tensor, "b k *s"]:
-    """log(keep * p + (1 - keep) / K): one uniform transition, or many at once."""
+    """log(keep * p + (1 - keep) / K): one uniform transition, or many at once.
+
+    Of log x_0 and abar_t it is log q(x_t | x_0) (equation 12).
+    """
     keep = keep.view(-1, *[1] * (log_p.ndim - 1)).to(log_p.dtype)
     log_rest = (1 - keep).clamp(min=TINY).log() - math.log(log_p.shape[1])
     return torch.logaddexp(log_p + keep.clamp(min=TINY).log(), log_rest)
-
-
-def q_log_probs(
-    log_x0: Float[Tensor, "b k *s"], abar: Float[Tensor, " b"]
-) -> Float[Tensor, "b k *s"]:
-    """log q(x_t | x_0) = log(abar_t x_0 + (1 - abar_t) / K) (equation 12)."""
-    return log_mix_uniform(log_x0, abar)
 
 
 def sample_classes(

@@ -6,8 +6,10 @@ steps are those of the diffusers schedulers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, cast, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -26,6 +28,15 @@ def check_prediction_type(name: str) -> PredictionType:
     raise ValueError(
         f"prediction_type is {name!r}, but must be one of {', '.join(get_args(PredictionType))}."
     )
+
+
+def draw_normal(
+    like: Float[Tensor, "b *s"], generators: Sequence[torch.Generator]
+) -> Float[Tensor, "b *s"]:
+    """Standard normal noise shaped as `like`, each sample from its own generator."""
+    shape = like.shape[1:]
+    drawn = [torch.randn(shape, generator=g, device=g.device) for g in generators]
+    return torch.stack(drawn).to(like)
 
 
 def q_sample(

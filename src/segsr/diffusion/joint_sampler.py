@@ -13,6 +13,7 @@ from torch import Tensor
 from segsr.batch import IGNORE_INDEX
 from segsr.diffusion.categorical import log_one_hot, posterior, sample_classes
 from segsr.diffusion.gaussian import predict_x0
+from segsr.diffusion.state import State
 
 
 class Prediction(NamedTuple):
@@ -27,8 +28,8 @@ class Prediction(NamedTuple):
     mask_log_probs: Float[Tensor, "b k h w"]
 
 
-Predict = Callable[[Tensor, Tensor, int], Prediction]
-"""(z_t, S_t, t) to the networks' prediction."""
+Predict = Callable[[State, int], Prediction]
+"""Both states at t to the networks' prediction."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,10 @@ def joint_reverse(
     predict: Predict,
     scheduler: Any,
     mask_abar: Float[Tensor, " t"],
-    latents: Float[Tensor, "b c h w"],
-    masks: Int[Tensor, "b h w"],
+    state: State,
     generators: Sequence[torch.Generator],
     *,
-    given_mask: Int[Tensor, "b h w"] | None = None,
+    given: Int[Tensor, "b h w"] | None = None,
 ) -> Iterator[JointStep]:
     """Yield every step from the noisiest state to the clean one.
 
@@ -67,28 +67,28 @@ def joint_reverse(
     `mask_log_probs`.
 
     Args:
-        predict: The networks, the bridge and any guidance, bound into one call.
+        predict: The networks, the bridge, their conditions and any guidance, bound into one call.
         scheduler: A diffusers scheduler (DDPM, DDIM, DPM-Solver++) after `set_timesteps`.
         mask_abar: The categorical schedule on the scheduler's clock.
-        latents: State at the first timestep.
-        masks: Mask state at the first timestep.
+        state: Both states at the first timestep.
         generators: One CPU generator per sample: all noise of a sample comes from its own.
-        given_mask: Classes held fixed at every step; `IGNORE_INDEX` leaves a pixel to the chain.
+        given: Classes held fixed at every step; `IGNORE_INDEX` leaves a pixel to the chain.
     """
     times = [int(t) for t in scheduler.timesteps]
     for t, t_next in zip(times, [*times[1:], None], strict=True):
-        if given_mask is not None:
-            masks = torch.where(given_mask == IGNORE_INDEX, masks, given_mask)
-        prediction = predict(latents, masks, t)
+        latents, masks = state
+        if given is not None:
+            masks = torch.where(given == IGNORE_INDEX, masks, given)
+        prediction = predict(State(latents, masks), t)
         log_mask = prediction.mask_log_probs
-        if given_mask is not None:
-            known = log_one_hot(given_mask % log_mask.shape[1], log_mask.shape[1]).to(log_mask)
-            log_mask = torch.where((given_mask == IGNORE_INDEX)[:, None], log_mask, known)
+        if given is not None:
+            known = log_one_hot(given % log_mask.shape[1], log_mask.shape[1]).to(log_mask)
+            log_mask = torch.where((given == IGNORE_INDEX)[:, None], log_mask, known)
         clean, next_latents = image_step(scheduler, prediction.image, latents, t, generators)
         yield JointStep(t, latents, masks, clean, log_mask)
         if t_next is not None:
             masks = mask_step(mask_abar, log_mask, masks, t, t_next, generators)
-            latents = next_latents
+            state = State(next_latents, masks)
 
 
 def image_step(

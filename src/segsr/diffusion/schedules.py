@@ -52,25 +52,6 @@ def mask_abar(schedule: str) -> Float[Tensor, " t"]:
     return schedules[schedule]()
 
 
-def sigmas(abar: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
-    """Noise over signal of a Gaussian schedule: sqrt((1 - abar) / abar)."""
-    return ((1 - abar) / abar).sqrt()
-
-
-def log_normal_weights(
-    abar: Float[Tensor, " t"], mean: float = -0.2, std: float = 1.3
-) -> Float[Tensor, " t"]:
-    """Probabilities over t under which ln(sigma) is normal, as far as the schedule reaches.
-
-    Karras et al. 2022 (EDM) train with ln(sigma) ~ N(-1.2, 1.2) on pixels; the defaults shift this
-    to latents, whose residual is predictable over fewer levels.
-    """
-    log_sigma = sigmas(abar).log()
-    density = torch.exp(-0.5 * ((log_sigma - mean) / std) ** 2)
-    weights = density * torch.gradient(log_sigma)[0].clamp(min=0)
-    return weights / weights.sum()
-
-
 def node_weights(
     abar: Float[Tensor, " t"], steps: int = 4, first: float | int = 2
 ) -> Float[Tensor, " t"]:

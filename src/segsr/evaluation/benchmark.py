@@ -80,7 +80,7 @@ def run_methods(
             if found is not None:
                 run.results[test_set.name].append(found)
                 run.problems.extend(found.evaluation.problems)
-                if trajectories and isinstance(method, SegSR) and method.exchange:
+                if trajectories and isinstance(method, SegSR) and method.options.exchange:
                     _draw_trajectory(method, found, output / "figures" / folder_name(test_set.name))
         del method
         gc.collect()
@@ -95,6 +95,6 @@ def folder_name(name: str) -> str:
 
 
 def _draw_trajectory(method: SegSR, found: Result, folder: Path) -> None:
-    first = pair_files({role: found.folders[role] for role in ("restored", "lq")}).items[0]
+    first = pair_files({role: found.folders[role] for role in ("restored", "lq")}).photos[0]
     restoration = method.trajectory(read_photo(first.files["lq"]).image, first.name)
     write_figure(draw_trajectory(restoration), folder / f"{first.name}_trajectory")

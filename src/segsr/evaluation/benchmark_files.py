@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from segsr.evaluation.benchmark import folder_name
-from segsr.evaluation.differences import Step, between_rows, differences_markdown
+from segsr.evaluation.differences import RowDifferences, between_rows, differences_markdown
 from segsr.evaluation.gallery import Section
 from segsr.evaluation.illustrate import examples_of, write_figures
 from segsr.evaluation.render import latex, markdown, paper_layout
@@ -21,7 +21,7 @@ from segsr.metrics.column import Column
 
 def differences(
     results: Mapping[str, Sequence[Result]], columns: Sequence[Column]
-) -> dict[str, list[Step]]:
+) -> dict[str, list[RowDifferences]]:
     """Return what each row differs by from the one before, by name of the test set."""
     return {
         name: between_rows({r.label: r.evaluation for r in found}, columns)
@@ -32,7 +32,7 @@ def differences(
 def write_tables(
     output: Path,
     tables: Sequence[Table],
-    steps: Mapping[str, Sequence[Step]],
+    steps: Mapping[str, Sequence[RowDifferences]],
     columns: Sequence[Column],
     problems: Sequence[str],
 ) -> None:

@@ -11,7 +11,7 @@ from segsr.evaluation.summary import Difference, difference
 from segsr.metrics.column import Column
 
 
-class Step(NamedTuple):
+class RowDifferences(NamedTuple):
     """One method against another, by name of the column."""
 
     method: str
@@ -19,35 +19,37 @@ class Step(NamedTuple):
     differences: dict[str, Difference]
 
 
-def between_rows(evaluations: Mapping[str, Evaluation], columns: Sequence[Column]) -> list[Step]:
+def between_rows(
+    evaluations: Mapping[str, Evaluation], columns: Sequence[Column]
+) -> list[RowDifferences]:
     """Return each method's differences from the method of the row above, over the same images.
 
     Args:
         evaluations: By label of the method, in the order of the rows.
         columns: Of the table.
     """
-    steps = []
+    rows = []
     for (base, above), (label, own) in pairwise(evaluations.items()):
         found = {column.name: difference(own.records, above.records, column) for column in columns}
         known = {name: value for name, value in found.items() if value is not None}
-        steps.append(Step(label, base, known))
-    return steps
+        rows.append(RowDifferences(label, base, known))
+    return rows
 
 
 def differences_markdown(
-    title: str, steps: Sequence[Step], columns: Sequence[Column], *, intervals: bool = True
+    title: str, rows: Sequence[RowDifferences], columns: Sequence[Column], *, intervals: bool = True
 ) -> str:
     """Return the differences as a Markdown table; bold where the interval excludes 0."""
-    shown = [column for column in columns if any(column.name in s.differences for s in steps)]
+    shown = [column for column in columns if any(column.name in row.differences for row in rows)]
     lines = [
         f"### {title}: differences between rows",
         "",
         f"| difference | {' | '.join(column.label for column in shown)} |",
         f"| --- |{' ---: |' * len(shown)}",
     ]
-    for step in steps:
-        cells = [_cell(step.differences.get(column.name), column, intervals) for column in shown]
-        lines.append(f"| {step.method} minus {step.base} | {' | '.join(cells)} |")
+    for row in rows:
+        cells = [_cell(row.differences.get(column.name), column, intervals) for column in shown]
+        lines.append(f"| {row.method} minus {row.base} | {' | '.join(cells)} |")
     lines += [
         "",
         "Paired over images; bold where the 95 % bootstrap interval excludes 0.",

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 
 from segsr.errors import SegSRError
-from segsr.evaluation.inputs import Read, read_item, set_digests
+from segsr.evaluation.inputs import PhotoImages, read_images, set_digests
 from segsr.evaluation.measure import measure
-from segsr.evaluation.pairing import Item, pair_files
-from segsr.evaluation.records import Record, as_line, read_records, stamp
+from segsr.evaluation.pairing import PhotoFiles, pair_files
+from segsr.evaluation.records import ImageRecord, as_line, read_records, stamp
 from segsr.files.atomic import write_text
 from segsr.metrics.image_metric import ImageMetric
 from segsr.progress import SILENT, Progress
@@ -37,7 +37,7 @@ class Evaluation:
         expected: Photographs of the test set.
     """
 
-    records: dict[str, Record]
+    records: dict[str, ImageRecord]
     problems: list[str] = field(default_factory=list)
     expected: int = 0
 
@@ -71,7 +71,7 @@ def evaluate_folders(
         output: Folder of `records.jsonl`.
         batch_size: Images measured at once; only images of one size share a batch.
         device: Where the images are moved to.
-        label_map: What the true masks' labels mean; see `segsr.evaluation.inputs.read_item`.
+        label_map: What the true masks' labels mean; see `segsr.evaluation.inputs.read_images`.
         title: What `progress` calls this.
         progress: Hears of each image and each problem.
 
@@ -82,34 +82,34 @@ def evaluate_folders(
     problems = [*pairing.missing, *pairing.extra]
     path = output / RECORDS
     write_text(path, "".join(map(as_line, read_records(path).values())))
-    records: dict[str, Record] = {}
-    todo: list[tuple[Item, Record]] = []
+    records: dict[str, ImageRecord] = {}
+    todo: list[tuple[PhotoFiles, ImageRecord]] = []
     known = read_records(path)
-    for item in pairing.items:
-        record = _kept(known.get(item.name), item, settings)
-        records[item.name] = record
+    for photo in pairing.photos:
+        record = _kept(known.get(photo.name), photo, settings)
+        records[photo.name] = record
         if any(name not in record.metrics for name in metrics):
-            todo.append((item, record))
+            todo.append((photo, record))
     with path.open("a", encoding="utf-8") as journal:
         for problem in problems:
             progress.tell("note", problem)
-        progress.start(title, len(pairing.items))
-        progress.advance(len(pairing.items) - len(todo))
+        progress.start(title, len(pairing.photos))
+        progress.advance(len(pairing.photos) - len(todo))
 
         def complain(problem: str) -> None:
             problems.append(problem)
             progress.tell("failed", problem)
 
-        reading = partial(read_item, label_map=label_map)
-        ahead = _read_ahead([item for item, _ in todo], reading, _READ_AHEAD * batch_size)
+        reading = partial(read_images, label_map=label_map)
+        ahead = _read_ahead([photo for photo, _ in todo], reading, _READ_AHEAD * batch_size)
         for batch in _batches(ahead, batch_size):
             reads = []
-            for item, read in batch:
-                if isinstance(read, Read):
+            for photo, read in batch:
+                if isinstance(read, PhotoImages):
                     reads.append(read)
                 else:
                     complain(read)
-                    del records[item.name]
+                    del records[photo.name]
                     progress.advance()
             if not reads:
                 continue
@@ -117,33 +117,35 @@ def evaluate_folders(
             wanted = {
                 name: metric
                 for name, metric in metrics.items()
-                if any(name not in records[read.item.name].metrics for read in reads)
+                if any(name not in records[read.photo.name].metrics for read in reads)
             }
             images = {
                 role: torch.cat([read.images[role] for read in reads]).to(device)
                 for role in reads[0].images
             }
             for read, measured in zip(reads, measure(wanted, images), strict=True):
-                record = records[read.item.name]
+                record = records[read.photo.name]
                 record.pixels = dict(read.pixels)
                 for name, values in measured.values.items():
                     record.values.update(values)
                     record.metrics[name] = settings[name]
                 for name, reason in measured.problems.items():
-                    complain(f"{read.item.name}: no {name} ({reason})")
+                    complain(f"{read.photo.name}: no {name} ({reason})")
                 journal.write(as_line(record))
                 progress.advance()
             journal.flush()
     ordered = {name: records[name] for name in sorted(records)}
     write_text(path, "".join(map(as_line, ordered.values())))
-    return Evaluation(ordered, problems, len(pairing.items) + len(pairing.missing))
+    return Evaluation(ordered, problems, len(pairing.photos) + len(pairing.missing))
 
 
-def _kept(record: Record | None, item: Item, settings: Mapping[str, str]) -> Record:
+def _kept(
+    record: ImageRecord | None, photo: PhotoFiles, settings: Mapping[str, str]
+) -> ImageRecord:
     """What still holds of an earlier record: nothing if a file changed since."""
-    files = stamp(item.files)
+    files = stamp(photo.files)
     if record is None or record.files != files:
-        return Record(item.name, files)
+        return ImageRecord(photo.name, files)
     stale = [name for name, node in record.metrics.items() if settings.get(name, node) != node]
     for name in stale:
         del record.metrics[name]
@@ -151,37 +153,37 @@ def _kept(record: Record | None, item: Item, settings: Mapping[str, str]) -> Rec
 
 
 def _read_ahead(
-    items: Sequence[Item], reading: Callable[[Item], Read], ahead: int
-) -> Iterator[tuple[Item, Read | str]]:
-    """Yield each item's images, or why there are none, read by threads a little ahead."""
-    waiting: deque[tuple[Item, Future[Read]]] = deque()
-    todo = iter(items)
+    photos: Sequence[PhotoFiles], reading: Callable[[PhotoFiles], PhotoImages], ahead: int
+) -> Iterator[tuple[PhotoFiles, PhotoImages | str]]:
+    """Yield each photo's images, or why there are none, read by threads a little ahead."""
+    waiting: deque[tuple[PhotoFiles, Future[PhotoImages]]] = deque()
+    todo = iter(photos)
     with ThreadPoolExecutor(_READERS) as pool:
-        for item in islice(todo, ahead):
-            waiting.append((item, pool.submit(reading, item)))
+        for photo in islice(todo, ahead):
+            waiting.append((photo, pool.submit(reading, photo)))
         while waiting:
-            item, future = waiting.popleft()
+            photo, future = waiting.popleft()
             if (following := next(todo, None)) is not None:
                 waiting.append((following, pool.submit(reading, following)))
             try:
-                yield item, future.result()
+                yield photo, future.result()
             except SegSRError as error:
-                yield item, str(error)
+                yield photo, str(error)
 
 
 def _batches(
-    reads: Iterator[tuple[Item, Read | str]], batch_size: int
-) -> Iterator[list[tuple[Item, Read | str]]]:
+    reads: Iterator[tuple[PhotoFiles, PhotoImages | str]], batch_size: int
+) -> Iterator[list[tuple[PhotoFiles, PhotoImages | str]]]:
     """Yield lists of at most `batch_size` images of one size; a bad one fits any."""
-    batch: list[tuple[Item, Read | str]] = []
+    batch: list[tuple[PhotoFiles, PhotoImages | str]] = []
     size = None
-    for item, read in reads:
-        other = isinstance(read, Read) and size not in (None, read.size)
+    for photo, read in reads:
+        other = isinstance(read, PhotoImages) and size not in (None, read.size)
         if batch and (other or len(batch) == batch_size):
             yield batch
             batch, size = [], None
-        batch.append((item, read))
-        if isinstance(read, Read):
+        batch.append((photo, read))
+        if isinstance(read, PhotoImages):
             size = read.size
     if batch:
         yield batch

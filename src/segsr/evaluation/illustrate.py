@@ -14,7 +14,7 @@ from segsr.evaluation.figures.canvas import write_figure
 from segsr.evaluation.figures.class_accuracy import draw_class_accuracy
 from segsr.evaluation.figures.comparison import Box, draw_comparison
 from segsr.evaluation.gallery import Example, Panel
-from segsr.evaluation.pairing import Item, pair_files
+from segsr.evaluation.pairing import PhotoFiles, pair_files
 from segsr.evaluation.records import stack
 from segsr.evaluation.runner import Result
 from segsr.files.pixels import read_image
@@ -34,9 +34,11 @@ def examples_of(
         columns: Whose figures of single images are shown.
         count: At most so many.
     """
-    found = {r.label: {item.name: item for item in pair_files(r.folders).items} for r in results}
+    found = {
+        r.label: {photo.name: photo for photo in pair_files(r.folders).photos} for r in results
+    }
     first, *others = found.values()
-    shared = [name for name in first if all(name in items for items in others)]
+    shared = [name for name in first if all(name in photos for photos in others)]
     return tuple(_example(name, results, found, columns) for name in shared[:count])
 
 
@@ -96,18 +98,18 @@ def _classes_only(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _example(
     name: str,
     results: Sequence[Result],
-    found: Mapping[str, Mapping[str, Item]],
+    found: Mapping[str, Mapping[str, PhotoFiles]],
     columns: Sequence[Column],
 ) -> Example:
-    items = [found[result.label][name] for result in results]
+    photos = [found[result.label][name] for result in results]
     panels, values = [], {}
-    for result, item in zip(results, items, strict=True):
-        panels.append(Panel(result.label, item.files["restored"], item.files.get("mask")))
+    for result, photo in zip(results, photos, strict=True):
+        panels.append(Panel(result.label, photo.files["restored"], photo.files.get("mask")))
         record = result.evaluation.records.get(name)
         values[result.label] = {
             column.name: float(record.values[column.field])
             for column in columns
             if record is not None and column.reduce is mean and column.field in record.values
         }
-    files = items[0].files
+    files = photos[0].files
     return Example(name, files.get("lq"), files.get("hq"), tuple(panels), values)

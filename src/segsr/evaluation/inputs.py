@@ -11,27 +11,27 @@ import torch
 from torch import Tensor
 
 from segsr.errors import SegSRError
-from segsr.evaluation.pairing import Item
+from segsr.evaluation.pairing import PhotoFiles
 from segsr.files.photo import read_photo
 from segsr.files.pixels import read_labels
 from segsr.vocabularies import IDENTITY, lookup_table
 
 _MASKS = ("mask", "label")
-_REFERENCES = ("hq", "lq", "label")
+_OF_TEST_SET = ("hq", "lq", "label")
 """The roles that make up a test set; the others are a method's."""
 
 
 @dataclass(frozen=True)
-class Read:
+class PhotoImages:
     """One photograph in memory.
 
     Attributes:
-        item: Whose it is.
+        photo: Whose it is.
         images: By role, each with a batch dimension of 1; see `segsr.metrics.image_metric.Inputs`.
         pixels: sha256 of the pixels of each role of the test set.
     """
 
-    item: Item
+    photo: PhotoFiles
     images: Mapping[str, Tensor]
     pixels: Mapping[str, str]
 
@@ -41,11 +41,11 @@ class Read:
         return tuple(tuple(image.shape) for image in self.images.values())
 
 
-def read_item(item: Item, label_map: Mapping[int, int] = IDENTITY) -> Read:
-    """Return the images of `item`: 8 bits a channel, all of one size.
+def read_images(photo: PhotoFiles, label_map: Mapping[int, int] = IDENTITY) -> PhotoImages:
+    """Return the images of `photo`: 8 bits a channel, all of one size.
 
     Args:
-        item: The files.
+        photo: The files.
         label_map: What the true masks' labels mean: label to class index; others are ignored.
 
     Raises:
@@ -53,22 +53,22 @@ def read_item(item: Item, label_map: Mapping[int, int] = IDENTITY) -> Read:
     """
     images = {
         role: read_labels(path).long()[None] if role in _MASKS else _read_rgb(path)
-        for role, path in item.files.items()
+        for role, path in photo.files.items()
     }
     if "label" in images:
         images["label"] = torch.from_numpy(lookup_table(label_map)).long()[images["label"]]
-    pixels = {role: _digest(images[role]) for role in _REFERENCES if role in images}
+    pixels = {role: _digest(images[role]) for role in _OF_TEST_SET if role in images}
     images.pop("lq", None)  # of the test set's identity only, no metric looks at it
     first, *others = images
     for role in others:
         expected, found = images[first].shape[-2:], images[role].shape[-2:]
         if expected != found:
             raise SegSRError(
-                f"{item.files[role]} is {found[1]}x{found[0]}, but {item.files[first]} "
+                f"{photo.files[role]} is {found[1]}x{found[0]}, but {photo.files[first]} "
                 f"{expected[1]}x{expected[0]}: figures need images of one size, so write it again "
                 "at that size"
             )
-    return Read(item, images, pixels)
+    return PhotoImages(photo, images, pixels)
 
 
 def set_digests(pixels: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -77,7 +77,7 @@ def set_digests(pixels: Iterable[Mapping[str, str]]) -> dict[str, str]:
     It depends on neither file names nor file formats nor the order of the images.
 
     Args:
-        pixels: `Read.pixels` of every photograph.
+        pixels: `PhotoImages.pixels` of every photograph.
     """
     digests: dict[str, list[str]] = {}
     for photograph in pixels:

@@ -5,29 +5,28 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import PIL.Image
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from segsr.batch import SCALE
 from segsr.errors import SegSRError
+from segsr.inference.pipeline import SegSRPipeline
+from segsr.inference.restoration import Restoration, prior_mask
 from segsr.labeling.base import Labeler, label
-from segsr.seeding import generator
-from segsr.tasks.joint import JointSegSR
-from segsr.tasks.restoration import Restoration, prior_mask, restore
+from segsr.model.options import SamplingOptions
 
 Image = Float[Tensor, "3 h w"]
 Truth = Float[Tensor, "3 sh sw"]
-MaskSource = Literal["own", "prior", "hq"]
 _MASK_SOURCES = ("own", "prior", "hq")
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredPhoto:
     """One result.
 
     Attributes:
@@ -51,7 +50,7 @@ class Method(Protocol):
     label: str
     device: torch.device
 
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return the restoration of one photograph.
 
         Args:
@@ -89,12 +88,12 @@ class Bicubic:
     def __init__(self, label: str = "Bicubic") -> None:
         self.label = label
 
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return `lq`, rounded to 8 bits, as Pillow enlarges it; see `Method`."""
         pixels = (lq.cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
         size = (SCALE * pixels.shape[1], SCALE * pixels.shape[0])
         large = np.array(PIL.Image.fromarray(pixels).resize(size, PIL.Image.Resampling.BICUBIC))
-        return Restored(torch.from_numpy(large).permute(2, 0, 1) / 255)
+        return RestoredPhoto(torch.from_numpy(large).permute(2, 0, 1) / 255)
 
 
 class SegSR:
@@ -110,15 +109,13 @@ class SegSR:
 
     Args:
         label: Its name in tables.
-        model: See `JointSegSR.from_pretrained`.
-        guidance: Semantic guidance scale; 0 restores without any mask.
-        exchange: Whether the mask sees the image at every step.
+        model: See `SegSRPipeline.from_pretrained`.
         mask: What guides the image: SegDM's `own` mask of every step, the `prior`'s first mask, or
-            the labeller's mask of the `hq` photograph, an upper bound.
+            the labeler's mask of the `hq` photograph, an upper bound.
         labeler: Who draws that.
-        steps: Sampling steps; the model's own number if None.
         seed: Of the sampling, together with the photograph's name.
         device: Where it runs.
+        options: How to sample; as the model was trained if None.
 
     Raises:
         SegSRError: If the model cannot be had or the arguments contradict each other.
@@ -129,54 +126,46 @@ class SegSR:
         label: str = "SegSR",
         model: str | Path = "compact",
         *,
-        guidance: float | int = 1.0,
-        exchange: bool = True,
         mask: str = "own",
         labeler: Labeler | None = None,
-        steps: int | None = None,
         seed: int = 0,
         device: str | torch.device = "cpu",
+        options: SamplingOptions | None = None,
     ) -> None:
         if mask not in _MASK_SOURCES:
             raise SegSRError(f"mask must be one of {', '.join(_MASK_SOURCES)}, got {mask!r}")
         if mask == "hq" and labeler is None:
-            raise SegSRError("mask=hq needs a labeller to draw it: labeler=...")
+            raise SegSRError("mask=hq needs a labeler to draw it: labeler=...")
         self.label = label
-        self.model = JointSegSR.from_pretrained(model).to(device)
-        self.guidance = float(guidance)
-        self.exchange = exchange
+        self.pipeline = SegSRPipeline.from_pretrained(model).to(device)
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.options = options or SamplingOptions()
+        self.pipeline.model.image.check(self.options)
         self.mask = mask
-        self.labeler = labeler.to(device) if isinstance(labeler, nn.Module) else labeler
-        self.steps = steps
+        self.labeler = None if labeler is None else labeler.to(device)
         self.seed = seed
         self.device = torch.device(device)
 
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return the restoration of `lq` and the mask that guided it; see `Method`."""
         given = self._given_mask(lq, hq, name)
-        found = restore(
-            self.model,
-            lq,
-            generator(self.seed, name),
-            steps=self.steps,
-            mask=given,
-            guidance=self.guidance,
-            exchange=self.exchange,
-        )
-        if self.guidance == 0:
-            return Restored(found.image)
-        return Restored(found.image, found.classes if given is None else given)
+        found = self.pipeline(lq, self.options, seed=self.seed, name=name, mask=given)
+        if self.options.guidance == 0:
+            return RestoredPhoto(found.image)
+        return RestoredPhoto(found.image, found.classes if given is None else given)
 
     def trajectory(self, lq: Image, name: str) -> Restoration:
         """Return a restoration with what every step predicts, the paper's Figure 2."""
-        noise = generator(self.seed, name)
-        return restore(self.model, lq, noise, steps=self.steps, trajectory=True)
+        found: Restoration = self.pipeline(
+            lq, self.options, seed=self.seed, name=name, trajectory=True
+        )
+        return found
 
     def _given_mask(self, lq: Image, hq: Truth | None, name: str) -> Int[Tensor, "sh sw"] | None:
         if self.mask == "own":
             return None
         if self.mask == "prior":
-            return prior_mask(self.model, lq)
+            return prior_mask(self.pipeline.model, lq)
         if hq is None or self.labeler is None:
             raise SegSRError(f"{self.label} needs the HQ photograph of {name}: give hq=FOLDER")
         return label(self.labeler, hq.to(self.device)[None]).masks[0]
@@ -225,6 +214,6 @@ class Spandrel:
         self.model = model.to(self.device).eval()
 
     @torch.no_grad()
-    def restore(self, lq: Image, hq: Truth | None, name: str) -> Restored:
+    def restore(self, lq: Image, hq: Truth | None, name: str) -> RestoredPhoto:
         """Return the model's output; see `Method`."""
-        return Restored(self.model(lq.to(self.device)[None])[0].clamp(0, 1))
+        return RestoredPhoto(self.model(lq.to(self.device)[None])[0].clamp(0, 1))

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from segsr.errors import SegSRError
-from segsr.files.find import IMAGE_SUFFIXES
+from segsr.files.find import find_by_stem
 
 _SUFFIX = re.compile(
     r"[_\-. ]?(?:hr|lr|hq|lq|gt|sr|out|output|restored|result|mask|x[2348]|[2348]x|lr[2348]|"
@@ -18,12 +17,12 @@ _SUFFIX = re.compile(
 )
 """What methods and data sets append to the stem of a photograph."""
 
-_REFERENCES = ("hq", "label", "restored", "mask", "lq")
+_LISTS = ("hq", "label", "restored", "mask", "lq")
 """Whose files are the list of photographs: the first of these that there is."""
 
 
 @dataclass(frozen=True)
-class Item:
+class PhotoFiles:
     """The files of one photograph by role.
 
     Attributes:
@@ -40,12 +39,12 @@ class Pairing:
     """What was found.
 
     Attributes:
-        items: The photographs that have a file in every folder.
+        photos: The photographs that have a file in every folder.
         missing: One sentence for each photograph that lacks a file.
         extra: One sentence for each file that belongs to no photograph.
     """
 
-    items: list[Item] = field(default_factory=list)
+    photos: list[PhotoFiles] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
 
@@ -60,10 +59,8 @@ def pair_files(folders: Mapping[str, Path]) -> Pairing:
     Raises:
         SegSRError: If a folder does not exist or holds no image, or two of its files share a stem.
     """
-    stems = {role: _stems(folder) for role, folder in folders.items()}
-    reference: str = next(
-        role for role in ("hq", "label", "restored", "mask", "lq") if role in stems
-    )
+    stems = {role: find_by_stem(folder) for role, folder in folders.items()}
+    reference: str = next(role for role in _LISTS if role in stems)
     cores = {role: _cores(files) for role, files in stems.items()}
     result = Pairing()
     used: dict[str, set[Path]] = {role: set() for role in stems}
@@ -81,29 +78,12 @@ def pair_files(folders: Mapping[str, Path]) -> Pairing:
             where = " and ".join(f"{role} image in {folders[role]}" for role in lacking)
             result.missing.append(f"{path.name} has no {where}")
         else:
-            result.items.append(Item(stem, files))
+            result.photos.append(PhotoFiles(stem, files))
     for role, paths in stems.items():
         for path in paths.values():
             if path not in used[role]:
                 result.extra.append(f"{path} belongs to no image of {folders[reference]}")
     return result
-
-
-def _stems(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise SegSRError(f"no folder {folder}: check the path")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
-            continue
-        if path.stem in files:
-            raise SegSRError(
-                f"{files[path.stem]} and {path.name} have one stem: remove one of them, or move it"
-            )
-        files[path.stem] = path
-    if not files:
-        raise SegSRError(f"{folder} holds no image ({' '.join(IMAGE_SUFFIXES)}): check the path")
-    return files
 
 
 def _cores(files: Mapping[str, Path]) -> dict[str, Path]:

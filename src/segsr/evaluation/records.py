@@ -23,7 +23,7 @@ from segsr.errors import SegSRError
 
 
 @dataclass
-class Record:
+class ImageRecord:
     """One image.
 
     Attributes:
@@ -73,28 +73,28 @@ def decode(value: Any) -> npt.NDArray[np.float64]:
     return matrix
 
 
-def stack(records: Iterable[Record], field_name: str) -> npt.NDArray[np.float64]:
+def stack(records: Iterable[ImageRecord], field_name: str) -> npt.NDArray[np.float64]:
     """Return one field of the records that have it, (n, ...)."""
     return np.stack([decode(r.values[field_name]) for r in records if field_name in r.values])
 
 
-def read_records(path: Path) -> dict[str, Record]:
+def read_records(path: Path) -> dict[str, ImageRecord]:
     """Return the records of a file by name; the last one of an image counts.
 
     A line that a killed run left half written is passed over; no file means no records.
     """
-    records: dict[str, Record] = {}
+    records: dict[str, ImageRecord] = {}
     if not path.exists():
         return records
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            record = Record(**json.loads(line))
+            record = ImageRecord(**json.loads(line))
         except (ValueError, TypeError):
             continue
         records[record.name] = record
     return records
 
 
-def as_line(record: Record) -> str:
+def as_line(record: ImageRecord) -> str:
     """Return a record as one line of JSON."""
     return json.dumps(asdict(record), sort_keys=True) + "\n"

@@ -100,7 +100,6 @@ def paper_layout(tables: Sequence[Table]) -> str:
         for i, column in enumerate(table.columns):
             name = rf"\multirow{{{len(table.columns)}}}{{*}}{{{_escape(table.title)}}}"
             metric = _arrowed(column, r"$\uparrow$", r"$\downarrow$", _escape)
-            places = table.places(column)
             found = {_label(row): row for row in table.rows if column.name in row.values}
             cells = []
             for method in methods:
@@ -109,10 +108,8 @@ def paper_layout(tables: Sequence[Table]) -> str:
                     continue
                 row = found[method]
                 text = _number(row.values[column.name].mean, column)
-                place = 0 if row.printed else places.get(row.label, 0)
-                cells.append(
-                    {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(place, text)
-                )
+                marked = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}
+                cells.append(marked.get(table.place(row, column), text))
             lines.append(rf"    {name if i == 0 else ''} & {metric} & {' & '.join(cells)} \\")
     notes = " ".join(dict.fromkeys(note for table in tables for note in table.notes))
     lines += [
@@ -153,15 +150,8 @@ def terminal(table: Table, width: int) -> RichTable:
 
 
 def _cells(table: Table, cell: Callable[[Row, Column, int], str]) -> list[tuple[Row, list[str]]]:
-    places = {column.name: table.places(column) for column in table.columns}
     return [
-        (
-            row,
-            [
-                cell(row, column, 0 if row.printed else places[column.name].get(row.label, 0))
-                for column in table.columns
-            ],
-        )
+        (row, [cell(row, column, table.place(row, column)) for column in table.columns])
         for row in table.rows
     ]
 

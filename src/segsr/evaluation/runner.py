@@ -16,7 +16,7 @@ from segsr.evaluation.cost import device_name, measured
 from segsr.evaluation.evaluate import Evaluation, evaluate_folders
 from segsr.evaluation.image_set import ImageSet
 from segsr.evaluation.methods import Method, Outputs
-from segsr.evaluation.pairing import Item, pair_files
+from segsr.evaluation.pairing import PhotoFiles, pair_files
 from segsr.files.atomic import write_text
 from segsr.files.mask import write_mask
 from segsr.files.photo import read_photo, write_photo
@@ -120,35 +120,35 @@ def _restore_all(
 ) -> list[str]:
     """Write what is not there yet of `restored/` and `mask/`; return a sentence per failure."""
     sources = {role: path for role, path in folders.items() if role in ("lq", "hq")}
-    items = pair_files(sources).items
+    photos = pair_files(sources).photos
     costs = _read_costs(output)
-    todo = [item for item in items if not (output / "restored" / f"{item.name}.png").exists()]
+    todo = [photo for photo in photos if not (output / "restored" / f"{photo.name}.png").exists()]
     problems: list[str] = []
-    progress.start(f"{output.parent.name}: {method.label}", len(items))
-    progress.advance(len(items) - len(todo))
-    for i, item in enumerate(todo):
+    progress.start(f"{output.parent.name}: {method.label}", len(photos))
+    progress.advance(len(photos) - len(todo))
+    for i, photo in enumerate(todo):
         try:
             if i == 0:
                 # what is compiled and cached at first is not timed
-                method.restore(*_read(item), item.name)
-            costs[item.name] = _restore_to(method, item, output)
+                method.restore(*_read(photo), photo.name)
+            costs[photo.name] = _restore_to(method, photo, output)
             write_text(output / COSTS, json.dumps(costs, indent=1) + "\n")
         except Exception as error:  # one photograph must not cost the others
             reason = " ".join(str(error).split()) or type(error).__name__
-            problems.append(f"{method.label} failed on {item.files['lq']}: {reason}")
+            problems.append(f"{method.label} failed on {photo.files['lq']}: {reason}")
             progress.tell("failed", problems[-1])
         progress.advance()
     return problems
 
 
-def _restore_to(method: Method, item: Item, output: Path) -> dict[str, Any]:
+def _restore_to(method: Method, photo: PhotoFiles, output: Path) -> dict[str, Any]:
     """Write one photograph's result; the photograph last, so that it stands for both files."""
-    lq, hq = _read(item)
+    lq, hq = _read(photo)
     with measured(method.device) as cost:
-        restored = method.restore(lq, hq, item.name)
+        restored = method.restore(lq, hq, photo.name)
     if restored.mask is not None:
-        write_mask(output / "mask" / f"{item.name}.png", restored.mask.cpu())
-    write_photo(output / "restored" / f"{item.name}.png", restored.image.cpu())
+        write_mask(output / "mask" / f"{photo.name}.png", restored.mask.cpu())
+    write_photo(output / "restored" / f"{photo.name}.png", restored.image.cpu())
     return {
         "seconds": cost.seconds,
         "memory": cost.memory,
@@ -156,9 +156,9 @@ def _restore_to(method: Method, item: Item, output: Path) -> dict[str, Any]:
     }
 
 
-def _read(item: Item) -> tuple[Tensor, Tensor | None]:
-    hq = item.files.get("hq")
-    return read_photo(item.files["lq"]).image, None if hq is None else read_photo(hq).image
+def _read(photo: PhotoFiles) -> tuple[Tensor, Tensor | None]:
+    hq = photo.files.get("hq")
+    return read_photo(photo.files["lq"]).image, None if hq is None else read_photo(hq).image
 
 
 def _read_costs(output: Path) -> Costs:

@@ -1,22 +1,23 @@
-"""ACC, the paper's semantic metric: does a labeller see in the restoration what is in the HQ?"""
+"""ACC, the paper's semantic metric: does a labeler see in the restoration what is in the HQ?"""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from segsr.errors import SegSRError
 from segsr.labeling.base import Labeler, label
-from segsr.metrics.agreement import agreement_columns, confusion
+from segsr.metrics.agreement import agreement_columns
+from segsr.metrics.confusion import confusion
 from segsr.metrics.image_metric import Inputs
 
 
 class SemanticAgreement:
-    """A labeller's masks of the restored images against its masks of the HQ images.
+    """A labeler's masks of the restored images against its masks of the HQ images.
 
     "The accuracy of semantic segmentation predictions by X-Decoder on the restoration results,
     using the predictions on HQ images as the ground truth mask" (paper section 4.3). Both are
-    pseudo-labels of one labeller: figures compare only under the same one.
+    pseudo-labels of one labeler: figures compare only under the same one.
 
     Args:
         labeler: The judge.
@@ -24,7 +25,7 @@ class SemanticAgreement:
         device: Where it runs.
 
     Raises:
-        SegSRError: If the labeller is none.
+        SegSRError: If the labeler is none.
     """
 
     inputs = ("restored", "hq")
@@ -34,12 +35,12 @@ class SemanticAgreement:
         self, labeler: Labeler, *, threshold: float = 0.0, device: str | torch.device = "cpu"
     ) -> None:
         if not isinstance(labeler, Labeler):
-            raise SegSRError(f"ACC needs a labeller, got {type(labeler).__name__}: labeler=compact")
-        self.labeler = labeler.to(device) if isinstance(labeler, nn.Module) else labeler
+            raise SegSRError(f"ACC needs a labeler, got {type(labeler).__name__}: labeler=compact")
+        self.labeler = labeler.to(device)
         self.threshold = threshold
 
     def __call__(self, images: Inputs) -> dict[str, Tensor]:
-        """Return `labels` (b, k, k): confusion matrices; see `segsr.metrics.agreement`."""
+        """Return `labels` (b, k, k): see `segsr.metrics.confusion`."""
         found, true = (
             label(self.labeler, images[role], threshold=self.threshold).masks
             for role in self.inputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from segsr.evaluation.records import Record, stack
+from segsr.evaluation.records import ImageRecord, stack
 from segsr.evaluation.table import Value
 from segsr.metrics.bootstrap import bootstrap_interval, bootstrap_set, paired_bootstrap
 from segsr.metrics.column import Column, mean
@@ -19,7 +19,7 @@ class Difference(NamedTuple):
     high: float
 
 
-def summarise(records: Mapping[str, Record], columns: Iterable[Column]) -> dict[str, Value]:
+def summarise(records: Mapping[str, ImageRecord], columns: Iterable[Column]) -> dict[str, Value]:
     """Return the figure of each column that any record has measurements of.
 
     Intervals are 95 % percentile bootstrap intervals over images; a mean also has a standard
@@ -41,7 +41,7 @@ def summarise(records: Mapping[str, Record], columns: Iterable[Column]) -> dict[
 
 
 def difference(
-    records: Mapping[str, Record], base: Mapping[str, Record], column: Column
+    records: Mapping[str, ImageRecord], base: Mapping[str, ImageRecord], column: Column
 ) -> Difference | None:
     """Return the paired difference in one column, over the images that both have; None if none."""
     names = [
@@ -61,5 +61,5 @@ def difference(
     return Difference(column.reduce(values) - column.reduce(others), *interval)
 
 
-def _pick(records: Mapping[str, Record], names: Sequence[str]) -> list[Record]:
+def _pick(records: Mapping[str, ImageRecord], names: Sequence[str]) -> list[ImageRecord]:
     return [records[name] for name in names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -59,15 +60,20 @@ class Table:
     def places(self, column: Column) -> dict[str, int]:
         """Return the labels of the best row (1) and the second best (2) of a column.
 
-        Rows copied from a publication do not compete; equal rounded figures share a place, and a
-        lone row has none.
+        Rows copied from a publication do not compete, nor does nan; equal rounded figures share a
+        place, and a lone row has none.
         """
         shown = {
-            row.label: round(row.values[column.name].mean, column.decimals)
+            row.label: round(value.mean, column.decimals)
             for row in self.rows
-            if not row.printed and column.name in row.values
+            if not row.printed and (value := row.values.get(column.name)) is not None
+            if not math.isnan(value.mean)
         }
         order = sorted(set(shown.values()), reverse=column.higher_is_better)[:2]
         if len(shown) < 2:
             return {}
         return {label: order.index(x) + 1 for label, x in shown.items() if x in order}
+
+    def place(self, row: Row, column: Column) -> int:
+        """Return the place of a row in a column: 1, 2, or 0 for none."""
+        return 0 if row.printed else self.places(column).get(row.label, 0)

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from segsr.evaluation.differences import between_rows, differences_markdown
 from segsr.evaluation.evaluate import Evaluation
 from segsr.evaluation.measure import measure
-from segsr.evaluation.records import Record, as_line, read_records
+from segsr.evaluation.records import ImageRecord, as_line, read_records
 from segsr.evaluation.render import latex, markdown
 from segsr.evaluation.summary import summarise
 from segsr.evaluation.table import Row, Table
 from segsr.files.atomic import write_text
-from segsr.inference.write_predictions import write
 from segsr.metrics.agreement import MaskAgreement
 from segsr.metrics.fidelity import Psnr, Ssim
 from segsr.metrics.image_metric import ImageMetric
-from segsr.nets.resize_codec import enlarge
+from segsr.metrics.restoration import eight_bit
+from segsr.nets.resize_codec import pillow_bicubic
 from segsr.tasks.predictions import Predictions
+from segsr.tasks.write_predictions import write
 
 RESTORED, BICUBIC = "restored", "bicubic"
 
@@ -68,9 +68,9 @@ class WriteTest(Callback):
         truth = {role: batch[key] for role, key in roles.items() if key in batch}
         found = {"mask": outputs.masks} if outputs.masks is not None else {}
         if outputs.images is not None:
-            found["restored"] = _eight_bit(outputs.images)
+            found["restored"] = eight_bit(outputs.images.detach()) / 255
             if "hq" in batch and outputs.images.shape == batch["hq"].shape:
-                bicubic = {"restored": _eight_bit(enlarge(batch["lq"]))}
+                bicubic = {"restored": eight_bit(pillow_bicubic(batch["lq"])) / 255}
                 self._record(BICUBIC, rank, outputs.names, {**bicubic, **truth})
         self._record(RESTORED, rank, outputs.names, {**found, **truth})
 
@@ -100,7 +100,7 @@ class WriteTest(Callback):
         with self._part(which, rank).open("a", encoding="utf-8") as file:
             for name, measured in zip(names, measure(metrics, images), strict=True):
                 values = {k: v for found in measured.values.values() for k, v in found.items()}
-                file.write(as_line(Record(Path(name).stem, values=values)))
+                file.write(as_line(ImageRecord(Path(name).stem, values=values)))
 
     def _part(self, which: str, rank: int) -> Path:
         return self.folder / f".{which}.{rank}.jsonl"
@@ -122,8 +122,3 @@ class WriteTest(Callback):
             )
         write_text(self.folder / "table.md", text)
         write_text(self.folder / "table.tex", latex(table))
-
-
-def _eight_bit(images: Tensor) -> Tensor:
-    """Return `images` as a file would hold them."""
-    return (images.detach().float().clamp(0, 1) * 255).round().to(torch.float32) / 255

@@ -1,13 +1,13 @@
-"""Which files of a folder are images."""
+"""Which files are images: those of a folder, of a list, of a command line."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from segsr.errors import SegSRError
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
-"""What counts as an image, in lower case; the case of a file's own suffix does not matter."""
+from segsr.files.formats import IMAGE_SUFFIXES
 
 
 def find_images(folder: Path, split: Path | None = None) -> list[Path]:
@@ -22,17 +22,17 @@ def find_images(folder: Path, split: Path | None = None) -> list[Path]:
         SegSRError: The folder is missing or has no image, or the list names one that is not there.
     """
     if not folder.is_dir():
-        raise SegSRError(f"no folder {folder}: set the data's root and folders to where they are")
-    images = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
-    if not images:
+        raise SegSRError(
+            f"no folder {folder}: check the path, in a recipe the data's root and folders"
+        )
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if _is_image(entry))
+    if not names:
         raise SegSRError(
             f"folder {folder} holds no image ({' '.join(IMAGE_SUFFIXES)}): "
             "name the folder that does, subfolders are not searched"
         )
+    images = [folder / name for name in names]
     if split is None:
         return images
     known = {path.stem: path for path in images} | {path.name: path for path in images}
@@ -42,6 +42,41 @@ def find_images(folder: Path, split: Path | None = None) -> list[Path]:
             raise SegSRError(f"{split} lists {entry}, which is not in {folder}: correct the list")
         chosen.append(known[entry])
     return chosen
+
+
+def find_by_stem(folder: Path) -> dict[str, Path]:
+    """The images right in `folder` by stem, sorted by name.
+
+    Raises:
+        SegSRError: As `find_images`, or two images share a stem.
+    """
+    found: dict[str, Path] = {}
+    for path in find_images(folder):
+        if path.stem in found:
+            raise SegSRError(f"{found[path.stem]} and {path.name} share a stem: keep one of them")
+        found[path.stem] = path
+    return found
+
+
+def find_photos(inputs: Iterable[str | Path]) -> list[Path]:
+    """The photographs that `inputs` name, each once, in order.
+
+    Args:
+        inputs: Files, taken whatever their suffix, and folders, of which the images are taken as by
+            `find_images`.
+
+    Raises:
+        SegSRError: A path does not exist or a folder holds no image.
+    """
+    found: list[Path] = []
+    for path in map(Path, inputs):
+        if path.is_dir():
+            found.extend(find_images(path))
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise SegSRError(f"no file or folder {path}: check the path")
+    return list(dict.fromkeys(found))
 
 
 def read_list(path: Path) -> list[str]:
@@ -58,3 +93,8 @@ def read_list(path: Path) -> list[str]:
     if not entries:
         raise SegSRError(f"list {path} names no image: write one stem a line")
     return entries
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    name = entry.name
+    return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES) and entry.is_file()

@@ -12,11 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR, PALETTE
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
 from segsr.files.pixels import read_labels
-from segsr.palette import colours_of
+from segsr.palette import COLOURS, IGNORE_COLOUR
 
 
 def read_mask(path: Path) -> Int[Tensor, "h w"]:
@@ -38,8 +37,7 @@ def write_mask(
     Args:
         path: The new file, `.png`; missing folders are made.
         mask: Class indices, or `IGNORE_INDEX` (shown in `IGNORE_COLOUR`).
-        palette: One RGB colour in 0 to 255 for each class; those of `segsr.palette.colours_of` if
-            None.
+        palette: One RGB colour in 0 to 255 for each class; `segsr.palette.COLOURS` if None.
 
     Raises:
         SegSRError: If the suffix is another, a value has no colour, or the file cannot be written.
@@ -52,7 +50,7 @@ def write_mask(
     present = np.bincount(inside.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
     highest = int(present.max(initial=0))
     if palette is None:
-        palette = colours_of(max(len(PALETTE), highest + 1))
+        palette = COLOURS[:IGNORE_INDEX]
     if highest >= len(palette) or (inside != labels).any():
         strange = labels[((labels < 0) | (labels >= len(palette))) & (labels != IGNORE_INDEX)]
         raise SegSRError(

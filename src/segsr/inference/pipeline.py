@@ -1,71 +1,36 @@
-"""SegSRPipeline: the model folder as a `diffusers.DiffusionPipeline`."""
+"""SegSRPipeline: a trained model as a `diffusers.DiffusionPipeline`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import PIL.Image
-from diffusers import DiffusionPipeline, ModelMixin
+from diffusers import DiffusionPipeline
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segsr.checkpoints.folder import (
-    find_folder,
-    has_component,
-    load_component,
-    load_scheduler,
-    load_settings,
-)
-from segsr.nets.bridge import DualModalityBridge
-from segsr.nets.controllable_decoder import ControllableDecoder
-from segsr.nets.image_controller import ImageController
-from segsr.nets.image_denoiser import ImageDenoiser
-from segsr.nets.seg_denoiser import SegDenoiser
-from segsr.nets.seg_prior import SegPrior
+from segsr.inference.restoration import Restoration, restore
+from segsr.model.joint import JointModel
+from segsr.model.options import SamplingOptions
 from segsr.seeding import generator
-from segsr.tasks.joint import JointSegSR
-from segsr.tasks.restoration import Restoration, restore
-from segsr.tasks.segdm import SegDM
-from segsr.tasks.srdm import SRDM, Start
 
 
 class SegSRPipeline(DiffusionPipeline):
-    """Restores photographs with the networks of a model folder.
+    """Restores photographs: the one road from Python, the command line and the benchmark.
 
-    `to`, `progress_bar` and `components` come from diffusers. Loading and saving are ours: the
-    classes of a model folder come from a fixed table, never from a name in a file.
+    `to` and `progress_bar` come from diffusers. Loading and saving are ours: the classes of a
+    model folder come from a fixed table, never from a name in a file.
+
+    Args:
+        model: The model that restores.
     """
 
-    def __init__(
-        self,
-        autoencoder: ModelMixin,
-        controller: ImageController,
-        denoiser: ImageDenoiser,
-        prior: SegPrior,
-        seg_denoiser: SegDenoiser,
-        bridge: DualModalityBridge,
-        scheduler: Any,
-        settings: dict[str, Any] | None = None,
-        cfw: ControllableDecoder | None = None,
-    ) -> None:
+    def __init__(self, model: JointModel) -> None:
         super().__init__()
-        self.register_modules(
-            autoencoder=autoencoder,
-            controller=controller,
-            denoiser=denoiser,
-            prior=prior,
-            seg_denoiser=seg_denoiser,
-            bridge=bridge,
-            scheduler=scheduler,
-            cfw=cfw,
-        )
-        settings = settings or {}
-        self.model = JointSegSR(
-            SRDM(autoencoder, controller, denoiser, scheduler, cfw=cfw, **settings.get("srdm", {})),
-            SegDM(prior, seg_denoiser, **settings.get("segdm", {})),
-            bridge,
-        ).eval()
+        self.register_modules(model=model)
 
     @classmethod
     def from_pretrained(
@@ -76,15 +41,7 @@ class SegSRPipeline(DiffusionPipeline):
         Raises:
             SegSRError: If the model or a component of it cannot be had.
         """
-        folder = find_folder(model, revision)
-        names = ("autoencoder", "controller", "denoiser", "prior", "seg_denoiser", "bridge")
-        present = [*names, "cfw"] if has_component(folder, "cfw") else names
-        components = {name: load_component(folder, name) for name in present}
-        return cls(
-            **components,
-            scheduler=load_scheduler(folder),
-            settings=load_settings(folder),
-        )
+        return cls(JointModel.from_pretrained(model, revision=revision))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder `folder`."""
@@ -93,41 +50,43 @@ class SegSRPipeline(DiffusionPipeline):
     def __call__(
         self,
         image: PIL.Image.Image | Float[Tensor, "3 h w"],
+        options: SamplingOptions | None = None,
         *,
-        num_inference_steps: int | None = None,
         seed: int = 0,
         name: str | None = None,
         mask: Int[Tensor, "mh mw"] | None = None,
-        guidance_scale: float = 1.0,
-        start: Start = "noise",
         trajectory: bool = False,
+        on_step: Callable[[int], None] | None = None,
+        **values: Any,
     ) -> Restoration:
         """Return the photograph at SCALE times its size, with its mask.
 
         Args:
             image: The LQ photograph: RGB, in [0, 1] if a tensor.
-            num_inference_steps: Sampling steps; the model's own number if None.
+            options: How to sample; as the model was trained if None.
             seed: Key of the noise.
             name: A file name that joins the seed in the key, as `segsr upscale` does.
             mask: Classes to hold fixed, at LQ or HQ size; 255 leaves a pixel to SegDM.
-            guidance_scale: Semantic guidance scale: 0 ignores the mask, 1 as trained.
-            start: Start from pure noise or from the LQ latent at t=999.
             trajectory: Also decode what every step predicts.
+            on_step: Called with t after every step; a progress bar of diffusers if None.
+            **values: Single values of `SamplingOptions`, in place of those of `options`.
 
         Raises:
-            SegSRError: If the image or the mask does not fit.
+            SegSRError: If the image, the mask or an option does not fit.
         """
-        steps = num_inference_steps or self.model.srdm.steps
-        key = (seed,) if name is None else (seed, name)
-        with self.progress_bar(total=steps) as progress:
+        options = replace(options or SamplingOptions(), **values)
+        noise = generator(seed) if name is None else generator(seed, name)
+        if on_step is not None:
+            return restore(
+                self.model, image, noise, options, mask=mask, trajectory=trajectory, on_step=on_step
+            )
+        with self.progress_bar(total=options.steps or self.model.image.steps) as progress:
             return restore(
                 self.model,
                 image,
-                generator(*key),
-                steps=steps,
+                noise,
+                options,
                 mask=mask,
-                guidance=guidance_scale,
-                start=start,
                 trajectory=trajectory,
                 on_step=lambda t: progress.update(),
             )

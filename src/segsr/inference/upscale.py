@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from segsr.errors import SegSRError
+from segsr.files.find import find_photos
 from segsr.files.mask import read_mask, write_mask
-from segsr.files.photo import find_photos, read_photo, write_photo
+from segsr.files.photo import read_photo, write_photo
+from segsr.inference.pipeline import SegSRPipeline
+from segsr.model.options import SamplingOptions
 from segsr.progress import SILENT, Progress
-from segsr.seeding import generator
-from segsr.tasks.joint import JointSegSR
-from segsr.tasks.restoration import restore
 
 
 @dataclass
@@ -36,10 +36,8 @@ def upscale_files(
     output: Path,
     *,
     model: str = "compact",
-    steps: int | None = None,
+    options: SamplingOptions | None = None,
     seed: int = 0,
-    guidance: float = 1.0,
-    fidelity: float | None = None,
     mask: Path | None = None,
     device: str = "auto",
     overwrite: bool = False,
@@ -56,11 +54,8 @@ def upscale_files(
         inputs: Photographs, and folders of them.
         output: Folder of the results; made if missing.
         model: `compact`, a model folder or a hub id.
-        steps: Sampling steps; the model's own number if None.
+        options: How to sample; as the model was trained if None.
         seed: Key of the noise, together with the file's name.
-        guidance: Semantic guidance scale: 0 ignores the mask, 1 as trained.
-        fidelity: Weight of the LQ photograph's own features in the controllable decoder, 0 to 1;
-            the model's own if None.
         mask: A mask file for the one photograph, or a folder of masks with the photographs' stems;
             a photograph without one gets SegDM's.
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -68,8 +63,8 @@ def upscale_files(
         progress: Hears of each step, and why a photograph failed.
 
     Raises:
-        SegSRError: If no input is a photograph, a mask cannot belong to any, or the model cannot
-            be loaded.
+        SegSRError: If no input is a photograph, a mask cannot belong to any, the model cannot be
+            loaded, or the options ask what it cannot do.
     """
     photos = find_photos(list(inputs))
     if mask is not None and mask.is_file() and len(photos) > 1:
@@ -78,12 +73,10 @@ def upscale_files(
         )
     if mask is not None and not mask.exists():
         raise SegSRError(f"no mask {mask}: give a PNG, or a folder of PNGs.")
-    network = JointSegSR.from_pretrained(model).to(find_device(device))
-    if fidelity is not None:
-        if network.srdm.autoencoder.cfw is None:
-            raise SegSRError(f"{model} has no controllable decoder (cfw/): leave --fidelity out.")
-        network.srdm.fidelity = fidelity
-    steps = steps or network.srdm.steps
+    options = options or SamplingOptions()
+    pipeline = SegSRPipeline.from_pretrained(model).to(find_device(device))
+    pipeline.model.image.check(options)
+    steps = options.steps or pipeline.model.image.steps
     summary = Summary()
     written: set[Path] = set()
     progress.start("restoring", steps * len(photos))
@@ -96,16 +89,8 @@ def upscale_files(
             summary.skipped.append(photo)
         else:
             try:
-                _upscale(
-                    network,
-                    photo,
-                    result,
-                    seed,
-                    steps,
-                    guidance,
-                    _mask_of(photo, mask),
-                    progress,
-                )
+                given = _mask_of(photo, mask)
+                _upscale(pipeline, photo, result, seed, options, given, progress)
                 summary.restored.append(photo)
             except Exception as error:
                 summary.errors[photo] = _reason(error)
@@ -138,22 +123,20 @@ def _mask_of(photo: Path, mask: Path | None) -> Path | None:
 
 
 def _upscale(
-    network: JointSegSR,
+    pipeline: SegSRPipeline,
     path: Path,
     result: Path,
     seed: int,
-    steps: int,
-    guidance: float,
+    options: SamplingOptions,
     mask: Path | None,
     progress: Progress,
 ) -> None:
     photo = read_photo(path)
-    restoration = restore(
-        network,
+    restoration = pipeline(
         photo.image,
-        generator(seed, path.name),
-        steps=steps,
-        guidance=guidance,
+        options,
+        seed=seed,
+        name=path.name,
         mask=None if mask is None else read_mask(mask),
         on_step=lambda t: progress.advance(),
     )

@@ -1,1 +1,1 @@
-"""Photographs to masks: one `Labeler` protocol, adapters behind it."""
+"""Photographs to masks: one abstract `Labeler`, adapters behind it."""

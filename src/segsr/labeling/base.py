@@ -1,13 +1,14 @@
-"""What every labeller is: photographs in, a score per class and pixel out."""
+"""What every labeler is: photographs in, a score per class and pixel out."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX
@@ -16,29 +17,30 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 
 
-@runtime_checkable
-class Labeler(Protocol):
+class Labeler(nn.Module, ABC):
     """A network that knows a list of classes.
 
-    Attributes:
+    Args:
         classes: Names by class index; those of the masks it draws.
     """
 
-    classes: Sequence[str]
+    def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__()
+        self.classes = tuple(classes)
 
+    @abstractmethod
     def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c sh sw"]:
         """Return each class's score in [0, 1] at points of an even grid over `images`.
 
         Args:
-            images: RGB in [0, 1], of any size; the labeller resizes them to what it was trained on.
+            images: RGB in [0, 1], of any size; the labeler resizes them to what it was trained on.
             size: Height and width of the finest grid that is of use. A coarser one is as good where
                 the network knows no finer: `label` interpolates it, a piece at a time.
         """
-        ...
 
 
 class Labels(NamedTuple):
-    """Masks and how sure the labeller is of each pixel.
+    """Masks and how sure the labeler is of each pixel.
 
     Attributes:
         masks: Class indices, `IGNORE_INDEX` where no score reaches the threshold or all are 0.
@@ -50,7 +52,7 @@ class Labels(NamedTuple):
 
 
 LARGEST = 2**21
-"""Points of the finest grid that a labeller is asked for: enough for photographs of 2 MP."""
+"""Points of the finest grid that a labeler is asked for: enough for photographs of 2 MP."""
 PIECE = 2**17
 """Pixels whose scores are in memory at once; all of a photograph's take 140 MB a megapixel."""
 

@@ -2,7 +2,7 @@
 
 MASKS/
   <name>.png       indexed PNG of the photograph's size, the palette inside
-  label.yaml       the labeller and its threshold; another one is refused
+  label.yaml       the labeler and its threshold; another one is refused
   shards/          a record of each finished shard
   summary.json     class shares and failures of all records
 """
@@ -21,7 +21,7 @@ from segsr.errors import SegSRError
 from segsr.files.atomic import write_text
 from segsr.labeling.base import Labeler
 from segsr.labeling.label_shard import KEPT, MADE, OnPhoto, Settings
-from segsr.labeling.photos import Item, Items
+from segsr.labeling.photos import PhotosToLabel, PhotoToLabel
 from segsr.labeling.shards import Shard, cut, is_finished, read_record
 from segsr.progress import SILENT, Progress
 from segsr.ranks import is_rank_zero
@@ -72,7 +72,7 @@ class Executor(Protocol):
 
 
 @dataclass
-class Summary:
+class LabelingSummary:
     """What is known of all photographs when a call ends.
 
     Attributes:
@@ -100,7 +100,7 @@ class Summary:
 
 
 def label_photos(
-    photos: Items,
+    photos: PhotosToLabel,
     settings: Settings,
     executor: Executor,
     make_labeler: Callable[[], Labeler],
@@ -110,7 +110,7 @@ def label_photos(
     shard_size: int = 256,
     part: Part = ALL,
     progress: Progress = SILENT,
-) -> Summary:
+) -> LabelingSummary:
     """Draw the masks that are not there yet; return, and write down, what became of all.
 
     Files are complete or not there at all, and what is there stays as it is. So an interrupted call
@@ -121,15 +121,15 @@ def label_photos(
         photos: What to label.
         settings: How and where to.
         executor: Who labels.
-        make_labeler: Makes the labeller, once in each process that labels.
-        classes: Those of the labeller.
+        make_labeler: Makes the labeler, once in each process that labels.
+        classes: Those of the labeler.
         recipe: Text of `label.yaml`, by which an earlier call's masks are recognised as the same.
         shard_size: Photographs of a shard, the unit that is shared out and recorded.
         part: Which shards are this job's: each `count`-th from `index` on.
         progress: Hears of each photograph, and why one failed.
 
     Raises:
-        SegSRError: If the folder holds the photographs or masks of another labeller or cannot be
+        SegSRError: If the folder holds the photographs or masks of another labeler or cannot be
             written, or the executor fails.
     """
     _keep_apart(photos.items, settings)
@@ -143,7 +143,7 @@ def label_photos(
     own = executor.share(todo)
     progress.start("labelling", sum(len(shard.items) for shard in own))
 
-    def on_photo(item: Item, outcome: str) -> None:
+    def on_photo(item: PhotoToLabel, outcome: str) -> None:
         progress.advance()
         if outcome not in (MADE, KEPT):
             progress.tell("failed", f"{item.photo}: {outcome}")
@@ -158,7 +158,7 @@ def label_photos(
     return summary
 
 
-def _keep_apart(items: Sequence[Item], settings: Settings) -> None:
+def _keep_apart(items: Sequence[PhotoToLabel], settings: Settings) -> None:
     """Make sure that no file is written beside the photographs, where the next call finds it."""
     if not items:
         return
@@ -172,19 +172,21 @@ def _keep_apart(items: Sequence[Item], settings: Settings) -> None:
 
 
 def _claim(output: Path, recipe: str) -> None:
-    """Make the folder, or make sure that its masks, if there are any, are of the same labeller."""
+    """Make the folder, or make sure that its masks, if there are any, are of the same labeler."""
     known = output / RECIPE
     text = known.read_text(encoding="utf-8") if known.exists() else None
     if text == recipe:
         return
     if next(output.rglob("*.png"), None) is not None:
-        whose = f"not of this labeller and threshold ({known})" if text else f"of no {RECIPE}"
+        whose = f"not of this labeler and threshold ({known})" if text else f"of no {RECIPE}"
         raise SegSRError(f"{output} holds masks {whose}: name a new folder")
     write_text(known, recipe)
 
 
-def _sum_up(photos: Items, shards: Sequence[Shard], todo: Sequence[Shard], output: Path) -> Summary:
-    summary = Summary(photos=len(photos.items) + len(photos.failed))
+def _sum_up(
+    photos: PhotosToLabel, shards: Sequence[Shard], todo: Sequence[Shard], output: Path
+) -> LabelingSummary:
+    summary = LabelingSummary(photos=len(photos.items) + len(photos.failed))
     summary.failed = {str(photo): reason for photo, reason in photos.failed.items()}
     now = {shard.index for shard in todo}
     for shard in shards:
@@ -200,7 +202,7 @@ def _sum_up(photos: Items, shards: Sequence[Shard], todo: Sequence[Shard], outpu
     return summary
 
 
-def _write(summary: Summary, output: Path, classes: Sequence[str]) -> None:
+def _write(summary: LabelingSummary, output: Path, classes: Sequence[str]) -> None:
     content = {
         "photos": summary.photos,
         "masks": summary.made + summary.kept,

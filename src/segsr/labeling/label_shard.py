@@ -22,14 +22,14 @@ from segsr.errors import SegSRError
 from segsr.files.mask import write_grey, write_mask
 from segsr.files.pixels import read_image, read_labels, read_size
 from segsr.labeling.base import Labeler, Size, label
-from segsr.labeling.photos import Item
-from segsr.labeling.shards import Record, Shard
+from segsr.labeling.photos import PhotoToLabel
+from segsr.labeling.shards import Shard, ShardRecord
 from segsr.palette import palette
 
 AHEAD = 2
 """Batches that are read before they are needed."""
 
-OnPhoto = Callable[[Item, str], None]
+OnPhoto = Callable[[PhotoToLabel, str], None]
 """Is told of each photograph what became of it: `MADE`, `KEPT`, or why it failed."""
 MADE = "made"
 KEPT = "kept"
@@ -77,7 +77,7 @@ class Settings:
         """Return how many photographs of a size are labelled at once."""
         return max(1, min(self.batch_size, self.batch_size * 2**20 // (size[0] * size[1])))
 
-    def files(self, item: Item) -> list[Path]:
+    def files(self, item: PhotoToLabel) -> list[Path]:
         """Return the files that are made of a photograph."""
         folders = [self.output] if self.confidence is None else [self.confidence, self.output]
         return [folder / item.mask for folder in folders]
@@ -90,7 +90,7 @@ def label_shard(
     *,
     device: torch.device | str = "cpu",
     on_photo: OnPhoto = lambda item, outcome: None,
-) -> Record:
+) -> ShardRecord:
     """Write the masks of a shard that are not there yet; return what became of its photographs.
 
     A bad photograph fails by itself and the rest goes on; files are complete or not there.
@@ -99,7 +99,7 @@ def label_shard(
         labeler: On `device`.
         shard: What to label.
         settings: How and where to.
-        device: That of the labeller.
+        device: That of the labeler.
         on_photo: Is told of every photograph.
 
     Raises:
@@ -131,16 +131,16 @@ class _Run:
         self.writers = writers
         self.colours = palette(labeler.classes)
 
-    def __call__(self, shard: Shard) -> Record:
-        self.record = Record(
+    def __call__(self, shard: Shard) -> ShardRecord:
+        self.record = ShardRecord(
             shard.digest, len(shard.items), confidence=self.settings.confidence_folder
         )
         self._label(self._batches(shard.items))
         return self.record
 
-    def _batches(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Items of one size each, in the order of the list."""
-        by_size: dict[Size, list[Item]] = defaultdict(list)
+    def _batches(self, items: Sequence[PhotoToLabel]) -> list[list[PhotoToLabel]]:
+        """Photographs of one size each, in the order of the list."""
+        by_size: dict[Size, list[PhotoToLabel]] = defaultdict(list)
         for item, size in zip(items, self.readers.map(_size, items), strict=True):
             if isinstance(size, str):
                 self._fail(item, size)
@@ -152,8 +152,8 @@ class _Run:
             batches += [same[i : i + n] for i in range(0, len(same), n)]
         return batches
 
-    def _label(self, batches: Sequence[list[Item]]) -> None:
-        writing: deque[tuple[Item, Future[Counter[int]]]] = deque()
+    def _label(self, batches: Sequence[list[PhotoToLabel]]) -> None:
+        writing: deque[tuple[PhotoToLabel, Future[Counter[int]]]] = deque()
         try:
             for items, photos in self._read_ahead(self._unfinished(batches)):
                 for item, mask, confidence in self._labels(items, photos):
@@ -168,7 +168,7 @@ class _Run:
                 task.cancel()
             raise
 
-    def _unfinished(self, batches: Sequence[list[Item]]) -> Iterator[list[Item]]:
+    def _unfinished(self, batches: Sequence[list[PhotoToLabel]]) -> Iterator[list[PhotoToLabel]]:
         """The batches of which a file is not there; those of which all are count as kept."""
         for items in batches:
             if all(path.exists() for item in items for path in self.settings.files(item)):
@@ -178,16 +178,16 @@ class _Run:
                 yield items
 
     def _read_ahead(
-        self, batches: Iterator[list[Item]]
-    ) -> Iterator[tuple[list[Item], UInt8[Tensor, "b 3 h w"]]]:
+        self, batches: Iterator[list[PhotoToLabel]]
+    ) -> Iterator[tuple[list[PhotoToLabel], UInt8[Tensor, "b 3 h w"]]]:
         """Batches with their pixels, without the photographs that cannot be read."""
-        reading: deque[list[tuple[Item, Future[Tensor]]]] = deque()
+        reading: deque[list[tuple[PhotoToLabel, Future[Tensor]]]] = deque()
         while True:
             while len(reading) <= AHEAD and (items := next(batches, None)) is not None:
                 reading.append([(i, self.readers.submit(read_image, i.photo)) for i in items])
             if not reading:
                 return
-            photos: dict[Item, Tensor] = {}
+            photos: dict[PhotoToLabel, Tensor] = {}
             for item, task in reading.popleft():
                 try:
                     photo = task.result()
@@ -205,8 +205,8 @@ class _Run:
                 yield list(photos), torch.stack(list(photos.values()))
 
     def _labels(
-        self, items: list[Item], photos: UInt8[Tensor, "b 3 h w"]
-    ) -> Iterator[tuple[Item, Tensor, Tensor]]:
+        self, items: list[PhotoToLabel], photos: UInt8[Tensor, "b 3 h w"]
+    ) -> Iterator[tuple[PhotoToLabel, Tensor, Tensor]]:
         """The items whose files are not there, with masks and confidence."""
         try:
             images = photos.to(self.device).float() / 255
@@ -224,7 +224,7 @@ class _Run:
                 yield item, masks[i], confidence[i]
 
     def _write(
-        self, item: Item, mask: UInt8[Tensor, "h w"], confidence: UInt8[Tensor, "h w"]
+        self, item: PhotoToLabel, mask: UInt8[Tensor, "h w"], confidence: UInt8[Tensor, "h w"]
     ) -> Counter[int]:
         """Write what is not there of an item, the mask last; return the mask's histogram."""
         path = self.settings.output / item.mask
@@ -237,12 +237,12 @@ class _Run:
         write_mask(path, mask, self.colours)
         return _histogram(mask)
 
-    def _written(self, item: Item, task: Future[Counter[int]]) -> None:
+    def _written(self, item: PhotoToLabel, task: Future[Counter[int]]) -> None:
         self.record.pixels.update(task.result())
         self.record.made += 1
         self.on_photo(item, MADE)
 
-    def _keep(self, item: Item) -> None:
+    def _keep(self, item: PhotoToLabel) -> None:
         try:
             self.record.pixels.update(_histogram(read_labels(self.settings.output / item.mask)))
         except SegSRError as error:
@@ -250,12 +250,12 @@ class _Run:
         else:
             self.on_photo(item, KEPT)
 
-    def _fail(self, item: Item, reason: str) -> None:
+    def _fail(self, item: PhotoToLabel, reason: str) -> None:
         self.record.failed[str(item.photo)] = reason
         self.on_photo(item, reason)
 
 
-def _size(item: Item) -> Size | str:
+def _size(item: PhotoToLabel) -> Size | str:
     """The size of a photograph, or why there is none."""
     try:
         return read_size(item.photo)

@@ -16,8 +16,8 @@ from segsr.errors import SegSRError
 from segsr.files.atomic import write_text
 from segsr.labeling.base import Labeler
 from segsr.labeling.label_shard import OnPhoto, Settings, label_shard
-from segsr.labeling.photos import Item
-from segsr.labeling.shards import FOLDER, Record, Shard, write_record
+from segsr.labeling.photos import PhotoToLabel
+from segsr.labeling.shards import FOLDER, Shard, ShardRecord, write_record
 
 BLOCKS = 1000
 """Ray's units of work, at most: the shards of one are begun again together."""
@@ -59,14 +59,14 @@ class OnRay:
         """Label `shards` and record each that was gone through.
 
         Args:
-            make_labeler: Makes the labeller once in each actor; it is pickled.
+            make_labeler: Makes the labeler once in each actor; it is pickled.
             shards: What to label.
             settings: How and where to.
             on_photo: Is told of the photographs of a shard when it is done.
 
         Raises:
             SegSRError: If Ray is not installed, there is no such cluster, or it failed; if an
-                actor cannot make the labeller or write.
+                actor cannot make the labeler or write.
         """
         if not shards:
             return
@@ -130,7 +130,7 @@ class OnRay:
 
 
 class _Worker:
-    """An actor: a labeller that is asked for one shard after another."""
+    """An actor: a labeler that is asked for one shard after another."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class _Worker:
         self.settings = settings
         self.problem = ""
         try:
-            labeler: Any = make_labeler()
+            labeler = make_labeler()
         except SegSRError as error:  # told by a row: Ray would begin again, then tell a traceback
             self.problem = str(error)
         else:
@@ -154,10 +154,10 @@ class _Worker:
         if self.problem:
             return {"place": row["place"], "outcomes": [], "problem": self.problem}
         items = zip(row["photos"], row["masks"], strict=True)
-        shard = Shard(row["index"], tuple(Item(Path(photo), mask) for photo, mask in items))
+        shard = Shard(row["index"], tuple(PhotoToLabel(Path(photo), mask) for photo, mask in items))
         outcomes: dict[str, str] = {}
 
-        def remember(item: Item, outcome: str) -> None:
+        def remember(item: PhotoToLabel, outcome: str) -> None:
             outcomes[item.mask] = outcome
 
         tries = _tries(shard, self.settings)
@@ -166,7 +166,7 @@ class _Worker:
                 reason = f"its worker died {TRIES} times over the shard {shard.index}: perhaps one"
                 reason += " of its photographs is too large for the memory, label it without Ray"
                 outcomes = {item.mask: reason for item in shard.items}
-                record = Record(shard.digest, len(shard.items))
+                record = ShardRecord(shard.digest, len(shard.items))
                 record.failed = {str(item.photo): reason for item in shard.items}
             else:
                 record = label_shard(

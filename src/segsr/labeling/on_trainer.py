@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lightning import LightningModule, Trainer
-from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from segsr.errors import SegSRError
 from segsr.labeling.base import Labeler
 from segsr.labeling.label_shard import OnPhoto, Settings, label_shard
 from segsr.labeling.shards import Shard, write_record
@@ -35,21 +33,15 @@ class OnTrainer:
         """Label `shards` and record each that was gone through; returns when all processes did.
 
         Args:
-            make_labeler: Makes the labeller, a `torch.nn.Module`, once in each process.
+            make_labeler: Makes the labeler, once in each process.
             shards: What to label.
             settings: How and where to.
             on_photo: Is told of the photographs of this process.
 
         Raises:
-            SegSRError: If the labeller is no module, or nothing can be written.
+            SegSRError: If nothing can be written.
         """
-        labeler = make_labeler()
-        if not isinstance(labeler, nn.Module):
-            raise SegSRError(
-                f"{type(labeler).__name__} is no torch.nn.Module, which a trainer could move to its"
-                " device: derive the labeller from it"
-            )
-        module = _Predict(labeler, self.share(shards), settings, on_photo)
+        module = _Predict(make_labeler(), self.share(shards), settings, on_photo)
         self.trainer.predict(module, return_predictions=False)
         self.trainer.strategy.barrier()
 
@@ -62,7 +54,7 @@ class _Predict(LightningModule):
     """Labels a shard a step."""
 
     def __init__(
-        self, labeler: nn.Module, shards: Sequence[Shard], settings: Settings, on_photo: OnPhoto
+        self, labeler: Labeler, shards: Sequence[Shard], settings: Settings, on_photo: OnPhoto
     ) -> None:
         super().__init__()
         self.labeler = labeler
@@ -77,9 +69,8 @@ class _Predict(LightningModule):
         return batch  # a shard is a list of names
 
     def predict_step(self, shard: Shard) -> int:
-        labeler: Any = self.labeler
         record = label_shard(
-            labeler, shard, self.settings, device=self.device, on_photo=self.on_photo
+            self.labeler, shard, self.settings, device=self.device, on_photo=self.on_photo
         )
         write_record(shard, self.settings.output, record)
         return shard.index  # Lightning warns of a step without a result

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from segsr.errors import SegSRError
-from segsr.files.find import IMAGE_SUFFIXES, find_images, read_list
+from segsr.files.find import find_images, read_list
+from segsr.files.formats import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
-class Item:
+class PhotoToLabel:
     """One photograph.
 
     Attributes:
@@ -24,7 +25,7 @@ class Item:
 
 
 @dataclass
-class Items:
+class PhotosToLabel:
     """All photographs of a call.
 
     Attributes:
@@ -32,11 +33,11 @@ class Items:
         failed: One sentence for each of the others.
     """
 
-    items: list[Item] = field(default_factory=list)
+    items: list[PhotoToLabel] = field(default_factory=list)
     failed: dict[Path, str] = field(default_factory=dict)
 
 
-def find_items(source: Path, root: Path | None = None) -> Items:
+def find_photos_to_label(source: Path, root: Path | None = None) -> PhotosToLabel:
     """Return the photographs that `source` names, and where their masks go.
 
     The mask of `a/b.jpg` is `a/b.png`. Whether the files of a list are there is seen when they are
@@ -66,9 +67,9 @@ def find_items(source: Path, root: Path | None = None) -> Items:
     return _distinct((folder / entry, entry) for entry in read_list(source))
 
 
-def _distinct(photos: Iterable[tuple[Path, str]]) -> Items:
+def _distinct(photos: Iterable[tuple[Path, str]]) -> PhotosToLabel:
     """Return photographs of different masks; `photos` are paths and their names below the root."""
-    found = Items()
+    found = PhotosToLabel()
     owners: dict[str, Path] = {}
     for photo, name in photos:
         try:
@@ -78,7 +79,7 @@ def _distinct(photos: Iterable[tuple[Path, str]]) -> Items:
             continue
         owner = owners.setdefault(mask, photo)
         if owner is photo:
-            found.items.append(Item(photo, mask))
+            found.items.append(PhotoToLabel(photo, mask))
         elif owner != photo:  # else it is listed twice
             found.failed[photo] = f"its mask would have the name of that of {owner}: rename one"
     return found

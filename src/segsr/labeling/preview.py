@@ -11,12 +11,11 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from segsr.batch import IGNORE_INDEX
-from segsr.classes import IGNORE_COLOUR
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
 from segsr.files.pixels import read_image, read_labels
-from segsr.labeling.photos import Item
-from segsr.palette import Colour, palette
+from segsr.labeling.photos import PhotoToLabel
+from segsr.palette import IGNORE_COLOUR, Colour, palette
 
 COLUMNS = 3
 CELL = (288, 216)
@@ -31,7 +30,12 @@ _INK = (32, 32, 32)
 
 
 def write_preview(
-    path: Path, items: Sequence[Item], masks: Path, classes: Sequence[str], *, count: int = 12
+    path: Path,
+    items: Sequence[PhotoToLabel],
+    masks: Path,
+    classes: Sequence[str],
+    *,
+    count: int = 12,
 ) -> None:
     """Write a contact sheet of photographs taken evenly from a list.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_text
-from segsr.labeling.photos import Item
+from segsr.labeling.photos import PhotoToLabel
 
 FOLDER = "shards"
 
@@ -33,7 +33,7 @@ class Shard:
     """
 
     index: int
-    items: tuple[Item, ...]
+    items: tuple[PhotoToLabel, ...]
 
     @property
     def digest(self) -> str:
@@ -43,7 +43,7 @@ class Shard:
 
 
 @dataclass
-class Record:
+class ShardRecord:
     """What became of a shard.
 
     Attributes:
@@ -63,7 +63,7 @@ class Record:
     confidence: str | None = None
 
 
-def cut(items: Sequence[Item], size: int) -> list[Shard]:
+def cut(items: Sequence[PhotoToLabel], size: int) -> list[Shard]:
     """Return the shards of `items`, each of `size` photographs but the last.
 
     Raises:
@@ -77,19 +77,19 @@ def cut(items: Sequence[Item], size: int) -> list[Shard]:
     ]
 
 
-def read_record(shard: Shard, output: Path) -> Record | None:
+def read_record(shard: Shard, output: Path) -> ShardRecord | None:
     """Return the record of `shard`, or None if there is none or it is of other photographs."""
     try:
         content = json.loads(_path(shard, output).read_text(encoding="utf-8"))
         if content["digest"] != shard.digest:
             return None
         pixels = Counter({int(value): int(n) for value, n in content["pixels"].items()})
-        return Record(**{**content, "pixels": pixels})
+        return ShardRecord(**{**content, "pixels": pixels})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def write_record(shard: Shard, output: Path, record: Record) -> None:
+def write_record(shard: Shard, output: Path, record: ShardRecord) -> None:
     """Mark `shard` as finished, whole or not at all.
 
     Raises:

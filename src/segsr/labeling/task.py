@@ -1,4 +1,4 @@
-"""A labeller of our own: the prior's network, trained on clean photographs."""
+"""A labeler of our own: the prior's network, trained on clean photographs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from segsr.checkpoints.folder import load_component
 from segsr.classes import CLASSES
 from segsr.errors import SegSRError
-from segsr.labeling.base import Size, resize_short_side
+from segsr.labeling.base import Labeler, Size, resize_short_side
 
 MULTIPLE = 32
 """Coarsest stride of SegFormer: sides are rounded to it."""
 
 
-class TaskLabeler(nn.Module):
-    """The `prior` of a model folder as a labeller.
+class TaskLabeler(Labeler):
+    """The `prior` of a model folder as a labeler.
 
     Args:
         model: `compact_labeler` (ships with the package; street scenes), a model folder or hub id.
@@ -38,16 +38,15 @@ class TaskLabeler(nn.Module):
         short_side: int = 512,
         classes: Sequence[str] = CLASSES,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         self.net = load_component(model, "prior").requires_grad_(False)
         if self.net.config.num_classes != len(classes):
             raise SegSRError(
-                f"the labeller {model} knows {self.net.config.num_classes} classes, but "
+                f"the labeler {model} knows {self.net.config.num_classes} classes, but "
                 f"{len(classes)} names are given: give the names it was trained with"
             )
         if short_side < MULTIPLE:
             raise SegSRError(f"short_side must be at least {MULTIPLE} pixels, got {short_side}")
-        self.classes = tuple(classes)
         self.short_side = short_side
 
     def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c sh sw"]:

@@ -1,4 +1,4 @@
-"""Any segmentation model of transformers as a labeller, its labels read as our classes.
+"""Any segmentation model of transformers as a labeler, its labels read as our classes.
 
 Two kinds of model: a semantic one gives a logit per label and pixel; a universal one gives queries,
 each with a mask and a distribution over labels, whose semantic map is what all queries show (Cheng
@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from transformers import (
     MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING,
@@ -30,7 +30,7 @@ from segsr.batch import IGNORE_INDEX
 from segsr.checkpoints.state_dict import enumerate_all, first_line
 from segsr.classes import CLASSES
 from segsr.errors import SegSRError
-from segsr.labeling.base import Size
+from segsr.labeling.base import Labeler, Size
 from segsr.vocabularies import public_names, vocabulary_map
 
 UNIVERSAL = ("eomt", "eomt_dinov3", "mask2former", "maskformer", "oneformer")
@@ -49,7 +49,7 @@ UNBOUNDED = 1_000_000
 """Pixels of the long side where nothing bounds it."""
 
 
-class TransformersLabeler(nn.Module):
+class TransformersLabeler(Labeler):
     """A segmentation model of transformers: EoMT, Mask2Former, OneFormer, SegFormer and others.
 
     Photographs are prepared by the checkpoint's own image processor. The labels are grouped into
@@ -80,7 +80,7 @@ class TransformersLabeler(nn.Module):
         names: Mapping[str, str | None] | None = None,
         short_side: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         source = str(model)
         config = read_config(source)
         self.kind: str = config.model_type
@@ -91,7 +91,6 @@ class TransformersLabeler(nn.Module):
         self.processor = read_processor(source, config)
         self.processing = {} if short_side is None else self._resized(config, short_side)
         self.net = read_network(source, config)
-        self.classes = tuple(classes)
 
     def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c oh ow"]:
         """Return each class's score in [0, 1] for each pixel; see `Labeler`.

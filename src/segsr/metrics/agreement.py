@@ -9,15 +9,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
-from segsr.batch import IGNORE_INDEX
 from segsr.classes import CLASSES
-from segsr.errors import SegSRError
 from segsr.metrics.column import Column
+from segsr.metrics.confusion import confusion, mean_iou, pixel_accuracy
 from segsr.metrics.image_metric import Inputs
-from segsr.metrics.segmentation import mean_iou, pixel_accuracy
 
 
 class MaskAgreement:
@@ -35,37 +32,8 @@ class MaskAgreement:
         self.columns = agreement_columns("mask_acc", "mask ACC", "mask_miou", "mask mIoU", "masks")
 
     def __call__(self, images: Inputs) -> dict[str, Tensor]:
-        """Return `masks` (b, c + 1, c + 1): see `confusion`."""
+        """Return `masks` (b, c + 1, c + 1): see `segsr.metrics.confusion`."""
         return {"masks": confusion(images["mask"], images["label"], self.num_classes)}
-
-
-def confusion(
-    masks: Int[Tensor, "b h w"], labels: Int[Tensor, "b h w"], num_classes: int
-) -> Int[Tensor, "b k k"]:
-    """Return each image's pixel counts, true class by row and found class by column.
-
-    There is one class more than `num_classes`: the last column holds the pixels that a mask leaves
-    open (`IGNORE_INDEX`) although they have a label, which makes them wrong; the last row is empty,
-    since a pixel without a label does not count.
-
-    Raises:
-        SegSRError: If a mask or a label holds what is no class.
-    """
-    k = num_classes + 1
-    counts = []
-    for mask, label in zip(masks, labels, strict=True):
-        known = label != IGNORE_INDEX
-        true, found = label[known], mask[known]
-        found = torch.where(found == IGNORE_INDEX, num_classes, found)
-        for values, most in ((true, num_classes - 1), (found, num_classes)):
-            if values.numel() and not 0 <= int(values.min()) <= int(values.max()) <= most:
-                worst = int(values.min() if values.min() < 0 else values.max())
-                raise SegSRError(
-                    f"a mask holds the value {worst}, but classes are 0 to {num_classes - 1} (and "
-                    f"{IGNORE_INDEX} for unknown): map its labels to segsr's classes first"
-                )
-        counts.append(torch.bincount(true * k + found, minlength=k * k).view(k, k))
-    return torch.stack(counts)
 
 
 def agreement_columns(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from jaxtyping import Float
 from torch import Tensor
 
 from segsr.errors import SegSRError
 from segsr.metrics.column import Column
 from segsr.metrics.image_metric import Inputs
-from segsr.metrics.restoration import luma, psnr, ssim
+from segsr.metrics.restoration import psnr_rgb, psnr_y, ssim_rgb, ssim_y
 
-Channel = Literal["y", "rgb"]
 _CHANNELS = ("y", "rgb")
 
 
@@ -38,20 +35,10 @@ class _Fidelity:
         self.channel = channel
         self.crop_border = crop_border
 
-    def _planes(self, images: Inputs) -> tuple[Tensor, Tensor]:
-        return self._plane(images["restored"]), self._plane(images["hq"])
-
-    def _plane(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c ch cw"]:
-        """Return what is compared, in 0 to 255, without the border."""
-        border = self.crop_border
-        height, width = images.shape[-2:]
-        if min(height, width) <= 2 * border:
-            raise SegSRError(
-                f"an image of {width}x{height} has nothing left without a border of {border} "
-                "pixels: leave it out of the evaluation"
-            )
-        inside = images[..., border : height - border, border : width - border]
-        return luma(inside) if self.channel == "y" else inside.float().clamp(0, 1).mul(255).round()
+    def _inside(self, images: Inputs) -> tuple[Tensor, Tensor]:
+        """Return the restored and the true images without their border."""
+        restored, hq = (_without_border(images[role], self.crop_border) for role in self.inputs)
+        return restored, hq
 
 
 class Psnr(_Fidelity):
@@ -61,7 +48,8 @@ class Psnr(_Fidelity):
 
     def __call__(self, images: Inputs) -> dict[str, Tensor]:
         """Return `psnr` (b,)."""
-        return {"psnr": psnr(*self._planes(images))}
+        measure = psnr_y if self.channel == "y" else psnr_rgb
+        return {"psnr": measure(*self._inside(images))}
 
 
 class Ssim(_Fidelity):
@@ -71,7 +59,15 @@ class Ssim(_Fidelity):
 
     def __call__(self, images: Inputs) -> dict[str, Tensor]:
         """Return `ssim` (b,)."""
-        restored, hq = self._planes(images)
-        if self.channel == "y":  # pyiqa rounds Y for SSIM, not for PSNR
-            restored, hq = restored.round(), hq.round()
-        return {"ssim": ssim(restored, hq)}
+        measure = ssim_y if self.channel == "y" else ssim_rgb
+        return {"ssim": measure(*self._inside(images))}
+
+
+def _without_border(images: Float[Tensor, "b 3 h w"], border: int) -> Float[Tensor, "b 3 ch cw"]:
+    height, width = images.shape[-2:]
+    if min(height, width) <= 2 * border:
+        raise SegSRError(
+            f"an image of {width}x{height} has nothing left without a border of {border} "
+            "pixels: leave it out of the evaluation"
+        )
+    return images[..., border : height - border, border : width - border]

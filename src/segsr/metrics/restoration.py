@@ -64,6 +64,33 @@ def ssim_y(restored: Float[Tensor, "b 3 h w"], hq: Float[Tensor, "b 3 h w"]) -> 
     return ssim(luma(restored).round(), luma(hq).round())
 
 
+def psnr_rgb(
+    restored: Float[Tensor, "b 3 h w"], hq: Float[Tensor, "b 3 h w"]
+) -> Float[Tensor, " b"]:
+    """Return the peak signal-to-noise ratio of each image's three channels in dB, at most 80.
+
+    Args:
+        restored: Images in [0, 1].
+        hq: The true images in [0, 1].
+    """
+    return psnr(eight_bit(restored), eight_bit(hq))
+
+
+def ssim_rgb(
+    restored: Float[Tensor, "b 3 h w"], hq: Float[Tensor, "b 3 h w"]
+) -> Float[Tensor, " b"]:
+    """Return the structural similarity of each image's three channels, in [0, 1]; see `ssim`.
+
+    Args:
+        restored: Images in [0, 1], sides of 11 pixels and more.
+        hq: The true images in [0, 1].
+
+    Raises:
+        SegSRError: If a side is shorter than the window.
+    """
+    return ssim(eight_bit(restored), eight_bit(hq))
+
+
 def psnr(x: Float[Tensor, "b c h w"], y: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
     """Return the peak signal-to-noise ratio of each pair in dB, at most 80.
 
@@ -113,9 +140,14 @@ def luma(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 1 h w"]:
     Args:
         images: RGB in [0, 1]; values outside are clipped, as saving a file does.
     """
-    eight_bit = images.float().clamp(0, 1).mul(255).round() / 255
-    weights = eight_bit.new_tensor(_LUMA_WEIGHTS).view(3, 1, 1)
-    return _LUMA_OFFSET + (eight_bit * weights).sum(dim=1, keepdim=True)
+    rounded = eight_bit(images) / 255
+    weights = rounded.new_tensor(_LUMA_WEIGHTS).view(3, 1, 1)
+    return _LUMA_OFFSET + (rounded * weights).sum(dim=1, keepdim=True)
+
+
+def eight_bit(images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
+    """Return `images`, in [0, 1] and clipped to it, as a file holds them: float, 0 to 255."""
+    return images.float().clamp(0, 1).mul(255).round()
 
 
 def _blur(images: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h2 w2"]:

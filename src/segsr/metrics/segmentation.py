@@ -1,11 +1,6 @@
-"""Mean IoU and pixel accuracy of masks, and how much of them is labelled at all.
+"""Mean IoU and pixel accuracy of masks, and how much of them is labelled at all, over a set.
 
-Both of the first come from one confusion matrix over the whole set.
-
-The mean is taken over the classes that are PRESENT IN THE TRUTH of the set. A class without a
-true pixel has no IoU of its own: counting it as 0 would punish, as 1 would reward, every method
-for what a test set happens to lack (CamVid shows about ten of the 34 classes). Predicting an
-absent class still costs: the true class of those pixels loses them.
+Both of the first come from one confusion matrix; see `segsr.metrics.confusion`.
 """
 
 from __future__ import annotations
@@ -14,11 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
 from segsr.classes import CLASSES
-from segsr.errors import SegSRError
+from segsr.metrics.confusion import check_classes, confusion, mean_iou, pixel_accuracy
 
 
 def segmentation_metrics(num_classes: int = len(CLASSES)) -> MetricCollection:
@@ -43,37 +37,6 @@ def labelling_metrics() -> MetricCollection:
         {"share": LabelledShare(), "accuracy": LabelledAccuracy()},
         compute_groups=[["share", "accuracy"]],
     )
-
-
-def iou_per_class(confusion: Int[Tensor, "c c"]) -> Float[Tensor, " c"]:
-    """Return each class's intersection over union, nan where the truth has no such pixel.
-
-    Args:
-        confusion: Pixel counts, true class by row and predicted class by column.
-    """
-    counts = confusion.float()
-    present = counts.sum(dim=1) > 0
-    intersection = counts.diagonal()
-    union = counts.sum(dim=1) + counts.sum(dim=0) - intersection
-    return (intersection / union).where(present, counts.new_tensor(float("nan")))
-
-
-def mean_iou(confusion: Int[Tensor, "c c"]) -> Float[Tensor, ""]:
-    """Return the mean IoU over the classes present in the truth; nan if there is none.
-
-    Args:
-        confusion: Pixel counts, true class by row and predicted class by column.
-    """
-    return iou_per_class(confusion).nanmean()
-
-
-def pixel_accuracy(confusion: Int[Tensor, "c c"]) -> Float[Tensor, ""]:
-    """Return the share of labelled pixels that got their true class; nan if there is none.
-
-    Args:
-        confusion: Pixel counts, true class by row and predicted class by column.
-    """
-    return confusion.diagonal().sum() / confusion.sum()
 
 
 def labelled_counts(
@@ -110,48 +73,43 @@ def labelled_accuracy(counts: Int[Tensor, "4"]) -> Float[Tensor, ""]:
     return counts[3] / counts[2]
 
 
-class _MaskConfusion(MulticlassConfusionMatrix):
-    """The confusion matrix of masks, accumulated over the set."""
+class _MaskConfusion(Metric):
+    """The confusion matrix of masks, summed over the set."""
 
     higher_is_better = True
+    full_state_update = False
+    counts: Tensor
 
     def __init__(self, num_classes: int = len(CLASSES)) -> None:
-        super().__init__(num_classes, ignore_index=IGNORE_INDEX, validate_args=False)
+        super().__init__()
+        self.num_classes = num_classes
+        empty = torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.long)
+        self.add_state("counts", empty, dist_reduce_fx="sum")
 
     def update(self, preds: Int[Tensor, "b h w"], target: Int[Tensor, "b h w"]) -> None:
         """Count the pixels of one batch of masks.
 
         Raises:
-            SegSRError: If a mask holds a value that is no class; unchecked, torchmetrics would
-                count it as another class.
+            SegSRError: If a mask holds a value that is no class, or a predicted one is open.
         """
-        target = target.masked_fill(target == UNKNOWN_INDEX, IGNORE_INDEX)
-        self._check("A predicted mask", preds)
-        self._check("A true mask", target[target != IGNORE_INDEX])
-        super().update(preds, target)
-
-    def _check(self, what: str, values: Tensor) -> None:
-        if values.numel() and not 0 <= (worst := _farthest(values)) < self.num_classes:
-            raise SegSRError(
-                f"{what} holds the value {worst}, but classes are 0 to {self.num_classes - 1} "
-                f"(and {IGNORE_INDEX} for unknown in the truth): map the labels first."
-            )
+        check_classes("A predicted mask", preds, self.num_classes)
+        self.counts += confusion(preds, target, self.num_classes).sum(dim=0)
 
 
 class MeanIoU(_MaskConfusion):
-    """Mean IoU over the classes present in the truth of the set; see `mean_iou`."""
+    """Mean IoU over the classes present in the truth of the set."""
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the mean IoU of all masks seen since the last reset."""
-        return mean_iou(self.confmat)
+        return mean_iou(self.counts)
 
 
 class PixelAccuracy(_MaskConfusion):
-    """Share of labelled pixels that got their true class; see `pixel_accuracy`."""
+    """Share of labelled pixels that got their true class."""
 
     def compute(self) -> Float[Tensor, ""]:
         """Return the pixel accuracy of all masks seen since the last reset."""
-        return pixel_accuracy(self.confmat)
+        return pixel_accuracy(self.counts)
 
 
 class _LabelledCounts(Metric):
@@ -183,9 +141,3 @@ class LabelledAccuracy(_LabelledCounts):
     def compute(self) -> Float[Tensor, ""]:
         """Return the accuracy over all masks seen since the last reset."""
         return labelled_accuracy(self.counts)
-
-
-def _farthest(values: Tensor) -> int:
-    """Return the least of `values` if it is negative, else the greatest."""
-    least, greatest = values.aminmax()
-    return int(least if least < 0 else greatest)

@@ -33,11 +33,6 @@ class Autoencoder(nn.Module):
             return int(self.codec.config.patch)
         return int(2 ** (len(self.codec.config.block_out_channels) - 1))
 
-    @property
-    def channels(self) -> int:
-        """Channels of the latents."""
-        return int(self.codec.config.latent_channels)
-
     def encode(
         self, images: Float[Tensor, "b 3 h w"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "b c lh lw"]:

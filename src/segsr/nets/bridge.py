@@ -84,10 +84,10 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
         embedded = self.class_embedding(masks.masked_fill(unknown[:, 0], 0)).permute(0, 3, 1, 2)
         maps: Guidance = self.seg_controller(embedded.masked_fill(unknown, 0), timesteps)
         hidden = unknown.to(embedded.dtype)
-        return {
-            width: feature.masked_fill(F.adaptive_max_pool2d(hidden, feature.shape[-2:]) > 0, 0)
-            for width, feature in maps.items()
-        }
+        return tuple(
+            feature.masked_fill(F.adaptive_max_pool2d(hidden, feature.shape[-2:]) > 0, 0)
+            for feature in maps
+        )
 
     def aid(self, latents: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return I_t of the noisy image latent z_t: one (B, aid_channels, h', w') map per scale."""

@@ -47,6 +47,6 @@ class ImageController(ModelMixin, ConfigMixin):
     def forward(
         self, lq_latents: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]
     ) -> Guidance:
-        """Return Z_lq: one (B, guidance_channels, h', w') map per scale, keyed by w'."""
+        """Return Z_lq: one (B, guidance_channels, h', w') map per level."""
         maps: Guidance = self.encoder(lq_latents, timesteps)
         return maps

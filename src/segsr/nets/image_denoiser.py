@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.resnet import ResnetBlock2D
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -45,10 +44,13 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
         super().__init__()
         self.net = UNet2DConditionModel(**unet)
         self.net.time_embedding = GuidedTimeEmbedding(self.net.time_embedding)
-        for parent in list(self.net.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, ResnetBlock2D):
-                    setattr(parent, name, GuidedResnetBlock(child, guidance_channels, sft_hidden))
+        down, up = list(self.net.down_blocks), list(self.net.up_blocks)
+        coarsest = len(down) - 1
+        stages = [*enumerate(down), *((coarsest - i, stage) for i, stage in enumerate(up))]
+        stages.append((coarsest, self.net.mid_block))
+        for level, stage in stages:
+            for i, block in enumerate(stage.resnets):
+                stage.resnets[i] = GuidedResnetBlock(block, guidance_channels, sft_hidden, level)
         if norm_type == "pixel":
             normalise_pixels(self)
         shape = (prompt_tokens, self.net.config.cross_attention_dim)
@@ -87,7 +89,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):
         Args:
             latents: The noisy latents z_t, with whatever the U-Net was built to read beside them.
             timesteps: Their steps on the shared clock.
-            guidance: One map per resolution that the U-Net visits, keyed by width.
+            guidance: One map per level of the U-Net, finest first.
             prompt: Text features for the cross-attention; the stored ones if None.
         """
         if prompt is None and self.prompt is not None:

@@ -9,12 +9,15 @@ from torch.nn import functional as F
 from segsr.batch import SCALE
 
 
-def upsample_lq(lq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
-    """Return the LQ image at HQ size: bicubic, clamped to [0, 1], as StableSR conditions on it."""
+def to_canvas(lq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
+    """Return the canvas of an LQ image, all that networks see of it: the image at HQ size.
+
+    Bicubic and clamped to [0, 1], as StableSR conditions on it.
+    """
     return F.interpolate(lq, scale_factor=SCALE, mode="bicubic").clamp(0, 1)
 
 
-def enlarge(lq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
+def pillow_bicubic(lq: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 sh sw"]:
     """Return Pillow's bicubic enlargement of the LQ image, the baseline of every table."""
     return F.interpolate(lq, scale_factor=SCALE, mode="bicubic", antialias=True).clamp(0, 1)
 

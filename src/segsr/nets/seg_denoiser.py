@@ -84,7 +84,7 @@ class SegDenoiser(ModelMixin, ConfigMixin):
             masks: The noisy mask S_t on the latent grid, classes 0..K-1.
             timesteps: Its steps on the shared clock.
             features: The prior's F_lq, resized to the latent grid where it differs.
-            image_aid: I_t, one (B, width, h', w') map per scale, keyed by w'; None adds nothing.
+            image_aid: I_t, one (B, width, h', w') map per level; None adds nothing.
         """
         embedded = self.class_embedding(masks).permute(0, 3, 1, 2)
         if features.shape[-2:] != masks.shape[-2:]:
@@ -93,7 +93,7 @@ class SegDenoiser(ModelMixin, ConfigMixin):
         if image_aid is not None:
             skips = add_guidance(skips, image_aid)
         time = self.encoder.time(timesteps)
-        *finer, x = skips.values()
+        *finer, x = skips
         for block, skip in zip(self.decoder, reversed(finer), strict=True):
             x = F.interpolate(x, skip.shape[-2:], mode="nearest")
             x = block(torch.cat([x, skip], 1), time)

@@ -61,10 +61,19 @@ class GuidedResnetBlock(nn.Module):
 
     Takes over the modules of `block` under their own names, so the weights of a plain U-Net load
     unchanged and only the keys under `sft.` are new.
+
+    Args:
+        block: The plain block.
+        guidance_channels: Channels of a guidance map.
+        hidden: Hidden channels of the SFT.
+        level: Which of the guidance's maps it reads, 0 the finest.
     """
 
-    def __init__(self, block: ResnetBlock2D, guidance_channels: int, hidden: int) -> None:
+    def __init__(
+        self, block: ResnetBlock2D, guidance_channels: int, hidden: int, level: int
+    ) -> None:
         super().__init__()
+        self.level = level
         self.norm1, self.conv1 = block.norm1, block.conv1
         self.time_emb_proj = block.time_emb_proj
         self.norm2, self.dropout, self.conv2 = block.norm2, block.dropout, block.conv2
@@ -76,7 +85,7 @@ class GuidedResnetBlock(nn.Module):
         h = self.conv1(self.nonlinearity(self.norm1(x)))
         h = h + self.time_emb_proj(self.nonlinearity(time.embedding))[:, :, None, None]
         h = self.conv2(self.dropout(self.nonlinearity(self.norm2(h))))
-        h = self.sft(h, time.guidance[h.shape[-1]])
+        h = self.sft(h, time.guidance[self.level])
         skip = x if self.conv_shortcut is None else self.conv_shortcut(x)
         output: Tensor = skip + h
         return output

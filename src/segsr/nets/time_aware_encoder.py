@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from segsr.nets.pixel_norm import NormType, normalise_pixels
 
-Guidance = dict[int, Tensor]
-"""Maps of one image-like input, keyed by their width in pixels."""
+Guidance = tuple[Tensor, ...]
+"""Maps of one image-like input by level, finest first; each level halves the resolution."""
 
 
 def zero_projection(channels: int) -> nn.Conv2d:
@@ -167,7 +167,7 @@ class TimeAwareEncoder(nn.Module):
             normalise_pixels(self)
 
     def forward(self, x: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
-        """Return the maps of `x` at `timesteps`, keyed by width; the finest is as large as `x`."""
+        """Return the maps of `x` at `timesteps`, one per level; the finest is as large as `x`."""
         time = self.time(timesteps)
         features = []
         x = self.conv_in(x)
@@ -180,21 +180,20 @@ class TimeAwareEncoder(nn.Module):
         if self.middle_attention is not None:
             x = self.middle_attention(x)
         features.append(self.middle[1](x, time))
-        maps = [
+        return tuple(
             project(tap(feature, time))
             for feature, tap, project in zip(features, self.taps, self.projections, strict=True)
-        ]
-        return {feature.shape[-1]: feature for feature in maps}
+        )
 
 
 def add_guidance(first: Guidance, second: Guidance) -> Guidance:
-    """The sum of two guidances of the same scales, map by map."""
-    return {width: feature + second[width] for width, feature in first.items()}
+    """The sum of two guidances of as many levels, map by map."""
+    return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
 def keep_guidance(guidance: Guidance, keep: Float[Tensor, " b"]) -> Guidance:
     """`guidance` with the maps of every sample multiplied by its entry of `keep` (0 drops it)."""
-    return {width: feature * keep.view(-1, 1, 1, 1) for width, feature in guidance.items()}
+    return tuple(feature * keep.view(-1, 1, 1, 1) for feature in guidance)
 
 
 def as_timesteps(t: int | Int[Tensor, ""] | Int[Tensor, " b"], like: Tensor) -> Int[Tensor, " b"]:

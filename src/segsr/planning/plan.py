@@ -23,7 +23,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from segsr.batch import SCALE, Batch
-from segsr.config import build
+from segsr.config import build, filled
 from segsr.errors import SegSRError
 from segsr.planning.layout import lay_out
 from segsr.planning.live_memory import LiveMemory
@@ -119,7 +119,8 @@ def _plan(cfg: DictConfig) -> Plan:
             live.count(tensor)
         parameters = live.bytes
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        batch = _batch(int(cfg.data.crop_size), int(cfg.data.batch_size))
+        data = build(filled(cfg, "OPEN")["data"])
+        batch = _batch(data.crop_size, data.batch_size)
         with live:
             for _ in range(2):  # from the second on the optimizer has a state
                 with _precision(str(cfg.trainer.get("precision", "32-true"))):

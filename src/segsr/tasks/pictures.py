@@ -9,8 +9,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from segsr.batch import Batch
-from segsr.classes import colourise
-from segsr.nets.resize_codec import upsample_lq
+from segsr.nets.resize_codec import to_canvas
+from segsr.palette import colourise
 
 if TYPE_CHECKING:
     from segsr.tasks.task import Task
@@ -37,7 +37,7 @@ def log_pictures(
         if not isinstance(logger, TensorBoardLogger):
             continue
         for i, name in enumerate(batch["name"]):
-            row = [upsample_lq(batch["lq"][i : i + 1])[0]]
+            row = [to_canvas(batch["lq"][i : i + 1])[0]]
             row += [] if image is None else [image[i]]
             row += [batch["hq"][i]] if "hq" in batch else []
             row += [] if mask is None else [colours(mask[i])]

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from segsr.batch import Batch
 from segsr.diffusion import gaussian
+from segsr.diffusion.gaussian import draw_normal
 from segsr.diffusion.schedules import node_weights
+from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
 from segsr.tasks.predictions import Predictions
 from segsr.tasks.srdm import SRDM
-from segsr.tasks.task import Task, draw_keep, draw_normal, draw_timesteps
+from segsr.tasks.task import Task, draw_keep, draw_timesteps
 from segsr.training.picture_loss import PictureLoss
 
 
@@ -58,26 +60,27 @@ class PixelSRDM(Task):
     @cached_property
     def node_weights(self) -> Tensor:
         """How often each timestep is drawn, of shape (T,): 0 but at the sampler's own."""
-        return node_weights(self.srdm.abar.cpu(), self.srdm.steps, self.first)
+        return node_weights(self.srdm.branch.abar.cpu(), self.srdm.branch.steps, self.first)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the pictures predicted from each sample's node."""
         draws = [generator(self.seed, "node", self.global_step, name) for name in batch["name"]]
         t = draw_timesteps(self.node_weights, draws)  # on the CPU, which then need not wait
+        branch = self.srdm.branch
         now = t.to(self.device, non_blocking=True)
         own = 1 - draw_keep(self.rollout, [generator(self.seed, "rollout", self.global_step)])
         with torch.no_grad():
             truth = batch["hq"] if self.teacher is None else self.teacher(batch["lq"]).float()
-            lq_latents = self.srdm.encode_lq(batch["lq"])
+            lq_latents = branch.encode(to_canvas(batch["lq"]))
             noise = draw_normal(lq_latents, self.generators(batch))
             if own:
                 state = self.srdm.roll_out(lq_latents, noise, t)
             else:
-                x0 = self.srdm.to_state(self.srdm.autoencoder.encode(truth), lq_latents)
-                state = gaussian.q_sample(x0, noise, self.srdm.abar[now].view(-1, 1, 1, 1))
-        clean = self.srdm.denoise(state, now, lq_latents)
+                x0 = branch.to_state(branch.encode(truth), lq_latents)
+                state = gaussian.q_sample(x0, noise, branch.abar[now].view(-1, 1, 1, 1))
+        clean = branch.denoise(state, now, lq_latents)
         terms = self.loss(
-            self.srdm.picture(clean.float(), lq_latents),
+            branch.picture(clean.float(), lq_latents),
             truth,
             self.global_step,
             generator(self.seed, "window", self.global_step),

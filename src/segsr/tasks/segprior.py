@@ -12,7 +12,7 @@ from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX, Batch
 from segsr.checkpoints.folder import save_folder
 from segsr.diffusion.categorical import uniform_divergence
 from segsr.metrics.segmentation import segmentation_metrics
-from segsr.nets.resize_codec import decode_mask, upsample_lq
+from segsr.nets.resize_codec import decode_mask, to_canvas
 from segsr.nets.seg_prior import STRIDE, SegPrior
 from segsr.tasks.pictures import log_pictures
 from segsr.tasks.predictions import Predictions
@@ -24,7 +24,7 @@ class SegPriorTask(Task):
 
     Args:
         prior: The network; all of it is trained.
-        clean: Train on the HQ photographs instead, which makes a labeller of it.
+        clean: Train on the HQ photographs instead, which makes a labeler of it.
         unknown_weight: Weight of being unsure where nothing is known (`UNKNOWN_INDEX`).
         **task: See `Task`.
     """
@@ -62,4 +62,4 @@ class SegPriorTask(Task):
         return Predictions(batch["name"], None, mask)
 
     def _images(self, batch: Batch) -> Tensor:
-        return batch["hq"] if self.clean else upsample_lq(batch["lq"])
+        return batch["hq"] if self.clean else to_canvas(batch["lq"])

@@ -17,6 +17,7 @@ from segsr.batch import Batch
 from segsr.errors import SegSRError
 from segsr.seeding import derive_seed, generator
 from segsr.tasks.predictions import Predictions
+from segsr.training.components import networks
 from segsr.training.sharding import shard
 from segsr.training.trained import frozen_names
 
@@ -174,19 +175,12 @@ class Task(LightningModule):
         return [generator(self.seed, name) for name in batch["name"]]
 
     def train(self, mode: bool = True) -> Task:
-        """Set training mode; modules without a trainable parameter stay in eval mode."""
+        """Set training mode; networks without a trainable parameter stay in eval mode."""
         super().train(mode)
-        for module in self.children():
-            if not any(p.requires_grad for p in module.parameters()):
-                module.eval()
+        for _, network in networks(self):
+            if not any(p.requires_grad for p in network.parameters()):
+                network.eval()
         return self
-
-
-def draw_normal(like: Tensor, generators: list[torch.Generator]) -> Tensor:
-    """Standard normal noise shaped as `like`, each sample from its own generator."""
-    shape = like.shape[1:]
-    drawn = [torch.randn(shape, generator=g, device=g.device) for g in generators]
-    return torch.stack(drawn).to(like)
 
 
 def draw_timesteps(weights: Tensor, generators: list[torch.Generator]) -> Tensor:

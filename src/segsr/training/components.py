@@ -11,6 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from segsr.model.image_branch import ImageBranch
+from segsr.model.mask_branch import MaskBranch
+
+_HOLDERS = (LightningModule, ImageBranch, MaskBranch)
+
 
 class Component(NamedTuple):
     """One network of a task: its parameters, those that are trained, and how they are stored."""
@@ -21,15 +26,22 @@ class Component(NamedTuple):
     dtype: str
 
 
-def components(task: nn.Module, prefix: str = "") -> Iterator[Component]:
-    """Yield the networks of `task` and of the tasks within it."""
+def networks(task: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Yield the networks of `task` by name, those within the tasks and models that it holds too."""
     for name, child in task.named_children():
-        if isinstance(child, LightningModule):
-            yield from components(child, f"{prefix}{name}.")
-        elif parameters := list(child.parameters()):
+        if isinstance(child, _HOLDERS):
+            yield from networks(child, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", child
+
+
+def components(task: nn.Module) -> Iterator[Component]:
+    """Yield what there is to say of every network of `task`."""
+    for name, network in networks(task):
+        if parameters := list(network.parameters()):
             dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in parameters})
             yield Component(
-                f"{prefix}{name}",
+                name,
                 sum(p.numel() for p in parameters),
                 sum(p.numel() for p in parameters if p.requires_grad),
                 " + ".join(dtypes),

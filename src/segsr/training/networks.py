@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from segsr.nets.patch_autoencoder import PatchAutoencoder
 from segsr.training.blocks import blocks
+from segsr.training.components import networks
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
@@ -67,7 +68,9 @@ class PrepareNetworks(Callback):
                     self._exact.append((parameter, parameter.data))
                     parameter.data = parameter.data.to(dtype)
         if self.compile:
-            for network in _trained_networks(module):
+            for _, network in networks(module):
+                if not any(p.requires_grad for p in network.parameters()):
+                    continue
                 parts = [network] if _has_forward(network) else list(network.children())
                 self._compiled += parts
                 for part in parts:
@@ -99,17 +102,6 @@ def _castable(module: nn.Module) -> Iterator[nn.Parameter]:
         yield from module.parameters(recurse=False)
         for child in module.children():
             yield from _castable(child)
-
-
-def _trained_networks(task: nn.Module) -> list[nn.Module]:
-    """The networks of `task`, and of the tasks within it, that have a trainable parameter."""
-    found: list[nn.Module] = []
-    for child in task.children():
-        if isinstance(child, LightningModule):
-            found += _trained_networks(child)
-        elif any(p.requires_grad for p in child.parameters()):
-            found.append(child)
-    return found
 
 
 def _has_forward(network: nn.Module) -> bool:

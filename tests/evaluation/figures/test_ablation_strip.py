@@ -3,11 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from segsr.classes import CLASSES, IGNORE_COLOUR, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.figures.ablation_strip import draw_ablation_strip
 from segsr.evaluation.figures.canvas import write_figure
 from segsr.evaluation.gallery import Panel
+from segsr.palette import IGNORE_COLOUR, PALETTE
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ def test_one_method_without_a_mask(example):
 
 def test_it_becomes_files(settings, tmp_path):
     files = write_figure(draw_ablation_strip(settings), tmp_path / "figure6")
+    assert [path.name for path in files] == ["figure6.pdf", "figure6.png"]
     assert all(path.stat().st_size > 1000 for path in files)
 
 

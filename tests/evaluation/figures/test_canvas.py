@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.figures.canvas import (
     add_class_legend,
@@ -17,6 +17,7 @@ from segsr.evaluation.figures.canvas import (
     show,
     write_figure,
 )
+from segsr.palette import PALETTE
 
 NOISE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 

@@ -79,6 +79,7 @@ def test_without_a_truth_the_first_method_gives_the_size(noisy):
 
 def test_it_becomes_files(noisy, tmp_path):
     files = write_figure(draw_comparison(noisy, BOX), tmp_path / "figure4")
+    assert [path.name for path in files] == ["figure4.pdf", "figure4.png"]
     assert all(path.stat().st_size > 1000 for path in files)
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.figures.canvas import write_figure
 from segsr.evaluation.figures.trajectory import draw_trajectory
-from segsr.tasks.restoration import Restoration, Step
+from segsr.inference.restoration import Restoration, RestorationStep
+from segsr.palette import PALETTE
 
 CLOCK = (999, 888, 777, 666, 555, 444, 333, 222, 111)
 
@@ -17,7 +18,7 @@ CLOCK = (999, 888, 777, 666, 555, 444, 333, 222, 111)
 def restoration():
     """Step by step brighter, the mask going from class to class."""
     steps = [
-        Step(t, torch.full((3, 30, 40), i / 10), *[torch.full((30, 40), i)] * 2)
+        RestorationStep(t, torch.full((3, 30, 40), i / 10), *[torch.full((30, 40), i)] * 2)
         for i, t in enumerate(CLOCK)
     ]
     return Restoration(steps[-1].image, steps[-1].mask, steps[-1].classes, steps)

@@ -1,4 +1,4 @@
-"""X-Decoder as a labeller: names and templates to masks, with a tokenizer made here."""
+"""X-Decoder as a labeler: names and templates to masks, with a tokenizer made here."""
 
 import json
 

@@ -16,7 +16,7 @@ from segsr.errors import SegSRError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from segsr.evaluation.differences import Step
+    from segsr.evaluation.differences import RowDifferences
     from segsr.evaluation.table import Table
     from segsr.metrics.column import Column
 
@@ -93,7 +93,9 @@ def _benchmark(cfg: DictConfig, output: Path) -> list[str]:
 
 
 def _print(
-    tables: Sequence[Table], steps: Mapping[str, Sequence[Step]], columns: Sequence[Column]
+    tables: Sequence[Table],
+    steps: Mapping[str, Sequence[RowDifferences]],
+    columns: Sequence[Column],
 ) -> None:
     from rich.console import Console
     from rich.markdown import Markdown

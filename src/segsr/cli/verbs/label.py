@@ -17,8 +17,8 @@ from segsr.ranks import is_rank_zero
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from segsr.labeling.label_photos import Summary
-    from segsr.labeling.photos import Items
+    from segsr.labeling.label_photos import LabelingSummary
+    from segsr.labeling.photos import PhotosToLabel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("photos", type=Path, metavar="PHOTOS", help="folder, list (.txt) or one photograph")
     add("-o", "--output", type=Path, required=True, metavar="MASKS", help="folder for the masks")
-    add("--confidence", type=Path, metavar="DIR", help="folder for the labeller's confidence")
+    add("--confidence", type=Path, metavar="DIR", help="folder for the labeler's confidence")
     add("--preview", type=Path, metavar="FILE", help="contact sheet to write, .png or .jpg")
     add_recipe(
         parser,
@@ -41,13 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, cfg: DictConfig) -> int:
     """Label; status 1 if a photograph has no mask in the end."""
     from segsr.config import require
-    from segsr.labeling.photos import find_items
+    from segsr.labeling.photos import find_photos_to_label
 
     require(cfg, "labeler", "executor", "vocabulary")
     _quieten_lightning()
     classes = _names(cfg.vocabulary.get("names"))
     _check_numbers(cfg)
-    photos = find_items(arguments.photos, None if cfg.root is None else Path(cfg.root))
+    photos = find_photos_to_label(arguments.photos, None if cfg.root is None else Path(cfg.root))
     if arguments.preview is not None:
         _check_preview(arguments.preview, photos)
     summary = _label(arguments, cfg, photos, classes)
@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace, cfg: DictConfig) -> int:
 
 
 def _label(
-    arguments: argparse.Namespace, cfg: DictConfig, photos: Items, classes: list[str]
-) -> Summary:
+    arguments: argparse.Namespace, cfg: DictConfig, photos: PhotosToLabel, classes: list[str]
+) -> LabelingSummary:
     from functools import partial
 
     import yaml
@@ -95,9 +95,9 @@ def _label(
 def _report(
     arguments: argparse.Namespace,
     cfg: DictConfig,
-    photos: Items,
+    photos: PhotosToLabel,
     classes: list[str],
-    summary: Summary,
+    summary: LabelingSummary,
 ) -> None:
     from segsr.cli.tables import print_shares
     from segsr.labeling.preview import write_preview
@@ -115,7 +115,7 @@ def _report(
         )
 
 
-def _check_preview(preview: Path, photos: Items) -> None:
+def _check_preview(preview: Path, photos: PhotosToLabel) -> None:
     from segsr.labeling.preview import check_name
 
     check_name(preview)

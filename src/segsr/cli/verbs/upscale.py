@@ -30,16 +30,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Restore; status 1 if any photograph failed."""
     from segsr.cli.bar import Bar
     from segsr.inference.upscale import upscale_files
+    from segsr.model.options import SamplingOptions
 
     with Bar() as bar:
         summary = upscale_files(
             inputs=arguments.inputs,
             output=arguments.output,
             model=arguments.model,
-            steps=arguments.steps,
+            options=SamplingOptions(
+                steps=arguments.steps, guidance=arguments.guidance, fidelity=arguments.fidelity
+            ),
             seed=arguments.seed,
-            guidance=arguments.guidance,
-            fidelity=arguments.fidelity,
             mask=arguments.mask,
             device=arguments.device,
             overwrite=arguments.overwrite,

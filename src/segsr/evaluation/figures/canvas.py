@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
+from segsr.palette import PALETTE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

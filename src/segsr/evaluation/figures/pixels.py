@@ -9,8 +9,9 @@ import numpy.typing as npt
 from PIL import Image
 from torch import Tensor
 
-from segsr.classes import CLASSES, colourise
+from segsr.classes import CLASSES
 from segsr.files.pixels import read_image, read_labels
+from segsr.palette import colourise
 
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3), RGB."""

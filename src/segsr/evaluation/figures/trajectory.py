@@ -19,7 +19,7 @@ from segsr.evaluation.figures.canvas import (
     show,
 )
 from segsr.evaluation.figures.pixels import class_map, photograph
-from segsr.tasks.restoration import Restoration
+from segsr.inference.restoration import Restoration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from segsr.batch import IGNORE_INDEX, SCALE
-from segsr.classes import CLASSES, PALETTE
+from segsr.classes import CLASSES
 from segsr.errors import SegSRError
 from segsr.evaluation.gallery import Example, Section
 from segsr.evaluation.report.page import GENERATOR, Side, Viewer, page
-from segsr.files.pixels import read_image, read_labels
+from segsr.files.pixels import read_format, read_image, read_labels
+from segsr.palette import COLOURS
 
 _SHOWN_BY_BROWSERS = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 
@@ -83,7 +84,7 @@ class _Images:
     def _picture(self, path: Path) -> str:
         """Copy a photograph, as PNG if browsers do not show its format."""
         if path not in self._pictures:
-            suffix = _SHOWN_BY_BROWSERS.get(_format(path))
+            suffix = _SHOWN_BY_BROWSERS.get(read_format(path))
             address = f"images/{len(self._pictures):05d}{suffix or '.png'}"
             if suffix is None:
                 pixels = read_image(path).permute(1, 2, 0).numpy()
@@ -99,22 +100,13 @@ class _Images:
             labels = read_labels(path).numpy()
             labels = np.where(labels < len(CLASSES), labels, IGNORE_INDEX).astype(np.uint8)
             picture = Image.fromarray(labels)
-            picture.putpalette(np.asarray(PALETTE, dtype=np.uint8).tobytes().ljust(768, b"\0"))
+            picture.putpalette(np.asarray(COLOURS, dtype=np.uint8).tobytes())
             address = f"images/mask-{len(self._masks):05d}.png"
             opacity = bytes(255 if value < len(CLASSES) else 0 for value in range(256))
             picture.save(self.folder / address, transparency=opacity)
             classes = tuple(int(i) for i in np.unique(labels) if i != IGNORE_INDEX)
             self._masks[path] = address, classes
         return self._masks[path]
-
-
-def _format(path: Path) -> str:
-    """Pillow's name of the file's format; empty if it is not for browsers to judge."""
-    try:
-        with Image.open(path) as image:
-            return image.format or ""
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return ""  # read_image says what is wrong
 
 
 def _full_size(example: Example) -> tuple[int, int]:

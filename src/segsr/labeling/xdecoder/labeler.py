@@ -1,4 +1,4 @@
-"""X-Decoder as a labeller: a photograph and any list of class names to scores."""
+"""X-Decoder as a labeler: a photograph and any list of class names to scores."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 from transformers import CLIPTokenizer
 
 from segsr.checkpoints.state_dict import first_line
 from segsr.classes import CLASSES
 from segsr.errors import SegSRError
-from segsr.labeling.base import Size, resize_short_side
+from segsr.labeling.base import Labeler, Size, resize_short_side
 from segsr.labeling.xdecoder.checkpoint import HEADS, read_xdecoder
 from segsr.labeling.xdecoder.prompts import BACKGROUND, TEMPLATES, prompts
 from segsr.labeling.xdecoder.text_encoder import TextEncoder
@@ -24,7 +24,7 @@ TOKENIZER = "openai/clip-vit-base-patch32"
 """Hub id of the tokenizer that the public checkpoints were trained with."""
 
 
-class XDecoderLabeler(nn.Module):
+class XDecoderLabeler(Labeler):
     """X-Decoder that looks for the given classes.
 
     The names are read once, here; the text encoder is then dropped.
@@ -60,7 +60,7 @@ class XDecoderLabeler(nn.Module):
         heads: int = HEADS,
         text_heads: int = HEADS,
     ) -> None:
-        super().__init__()
+        super().__init__(classes)
         if not classes:
             raise SegSRError("X-Decoder looks for named classes, got none: give at least one name.")
         if short_side < 1:
@@ -74,7 +74,6 @@ class XDecoderLabeler(nn.Module):
         self.register_buffer("text", text, persistent=False)
         self.register_buffer("groups", one_hot(owners, len(classes)).float(), persistent=False)
         del self.net.text_encoder
-        self.classes = tuple(classes)
         self.short_side = short_side
 
     def scores(self, images: Float[Tensor, "b 3 h w"], size: Size) -> Float[Tensor, "b c sh sw"]:

@@ -1,7 +1,7 @@
 """What the text encoder reads of a class: its name in 81 sentences.
 
 X-Decoder averages over 81 sentences too, CLIP's customary ones. Those here are ours, of the same
-kind and number; for the published masks to the last pixel, hand the published list to the labeller.
+kind and number; for the published masks to the last pixel, hand the published list to the labeler.
 """
 
 from __future__ import annotations

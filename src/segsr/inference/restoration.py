@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL.Image
@@ -16,18 +15,16 @@ from torch.nn import functional as F
 from segsr.batch import IGNORE_INDEX, SCALE
 from segsr.diffusion.joint_sampler import JointStep
 from segsr.errors import SegSRError
-from segsr.nets.resize_codec import decode_mask, encode_mask
-
-if TYPE_CHECKING:
-    from segsr.tasks.joint import JointSegSR
-    from segsr.tasks.srdm import Start
+from segsr.model.joint import JointModel
+from segsr.model.options import SamplingOptions
+from segsr.nets.resize_codec import decode_mask, encode_mask, to_canvas
 
 SMALLEST = 64
 """HQ pixels that a side is padded to at least: SegFormer's coarsest attention needs 32."""
 
 
 @dataclass(frozen=True)
-class Step:
+class RestorationStep:
     """What one step of the reverse process predicts, at the photograph's HQ size.
 
     Attributes:
@@ -58,19 +55,16 @@ class Restoration:
     image: Tensor
     mask: Tensor
     classes: Tensor
-    trajectory: list[Step] = field(repr=False)
+    trajectory: list[RestorationStep] = field(repr=False)
 
 
 def restore(
-    model: JointSegSR,
+    model: JointModel,
     image: PIL.Image.Image | Float[Tensor, "3 h w"],
     generator: torch.Generator,
+    options: SamplingOptions,
     *,
-    steps: int | None = None,
     mask: Int[Tensor, "mh mw"] | None = None,
-    guidance: float = 1.0,
-    exchange: bool = True,
-    start: Start = "noise",
     trajectory: bool = False,
     on_step: Callable[[int], None] = lambda t: None,
 ) -> Restoration:
@@ -80,46 +74,38 @@ def restore(
         model: The trained model, on its device.
         image: The LQ photograph: RGB, in [0, 1] if a tensor.
         generator: A CPU generator; all noise comes from it.
-        steps: Sampling steps; the model's own number if None.
+        options: How to sample.
         mask: Classes to hold fixed instead of estimating them, at LQ or HQ size; 255 leaves a
             pixel to SegDM.
-        guidance: Semantic guidance scale: 0 ignores the mask, 1 as trained.
-        exchange: Whether the mask sees the image at every step; else SegDM runs on its own.
-        start: Start from pure noise or from the LQ latent at t=999.
         trajectory: Also decode what every step predicts; else the last step only.
         on_step: Called with t after every step.
 
     Raises:
-        SegSRError: If the image is empty or not RGB, or the mask of another size or class range.
+        SegSRError: If the image is empty or not RGB, the mask of another size or class range, or
+            the options ask what the model cannot do.
     """
+    model.image.check(options)
     lq = _as_batch(image).to(model.device)
     height, width = lq.shape[-2:]
-    padded = pad_to_multiple(lq, model.srdm.multiple // SCALE, SMALLEST // SCALE)
+    padded = _padded(lq, model)
     given, held = None, torch.zeros((), dtype=torch.bool, device=lq.device)
     if mask is not None:
         given = _on_grid(mask.to(lq.device), (height, width), padded.shape[-2:], model)
-        cells = (given[0] != IGNORE_INDEX).repeat_interleave(model.segdm.factor, 0)
-        held = cells.repeat_interleave(model.segdm.factor, 1)
+        cells = (given[0] != IGNORE_INDEX).repeat_interleave(model.mask.factor, 0)
+        held = cells.repeat_interleave(model.mask.factor, 1)
         held = held[: SCALE * height, : SCALE * width]
-    conditions = model.read_lq(padded)
+    conditions = model.read(to_canvas(padded), given)
 
-    def decoded(step: JointStep) -> Step:
+    def decoded(step: JointStep) -> RestorationStep:
         image, classes, sure = (
-            x[0, ..., : SCALE * height, : SCALE * width] for x in model.decode(step, conditions)
+            x[0, ..., : SCALE * height, : SCALE * width]
+            for x in model.decode(step, conditions, options)
         )
         sure = sure | held  # bilinear doubt does not leak over a given mask's border
-        return Step(step.t, image, classes.masked_fill(~sure, IGNORE_INDEX), classes)
+        return RestorationStep(step.t, image, classes.masked_fill(~sure, IGNORE_INDEX), classes)
 
     seen = []
-    for step in model.sample(
-        conditions,
-        [generator],
-        steps=steps,
-        mask=given,
-        guidance=guidance,
-        exchange=exchange,
-        start=start,
-    ):
+    for step in model.sample(conditions, [generator], options):
         if trajectory:
             seen.append(decoded(step))
         on_step(step.t)
@@ -129,7 +115,7 @@ def restore(
 
 @torch.no_grad()
 def prior_mask(
-    model: JointSegSR, image: PIL.Image.Image | Float[Tensor, "3 h w"]
+    model: JointModel, image: PIL.Image.Image | Float[Tensor, "3 h w"]
 ) -> Int[Tensor, "sh sw"]:
     """Return the first mask of `image`, the prior's, at SCALE times its size.
 
@@ -139,8 +125,8 @@ def prior_mask(
     """
     lq = _as_batch(image).to(model.device)
     height, width = lq.shape[-2:]
-    padded = pad_to_multiple(lq, model.srdm.multiple // SCALE, SMALLEST // SCALE)
-    mask = decode_mask(model.segdm.read_lq(padded).logits, model.segdm.factor)
+    canvas = to_canvas(_padded(lq, model))
+    mask = decode_mask(model.mask.read(canvas).logits, model.mask.factor)
     return mask[0, : SCALE * height, : SCALE * width]
 
 
@@ -170,7 +156,11 @@ def _as_batch(image: PIL.Image.Image | Tensor) -> Tensor:
     return image.float()[None]
 
 
-def _on_grid(mask: Tensor, size: tuple[int, int], padded: torch.Size, model: JointSegSR) -> Tensor:
+def _padded(lq: Tensor, model: JointModel) -> Tensor:
+    return pad_to_multiple(lq, model.image.multiple // SCALE, SMALLEST // SCALE)
+
+
+def _on_grid(mask: Tensor, size: tuple[int, int], padded: torch.Size, model: JointModel) -> Tensor:
     """The mask on the latent grid of the padded image; 255 where the padding is."""
     height, width = size
     hq = (SCALE * height, SCALE * width)
@@ -180,12 +170,12 @@ def _on_grid(mask: Tensor, size: tuple[int, int], padded: torch.Size, model: Joi
             f" ({width}x{height}) or as its restoration ({hq[1]}x{hq[0]}): resize it with nearest."
         )
     known = mask[mask != IGNORE_INDEX]
-    if known.numel() and not 0 <= int(known.min()) <= int(known.max()) < model.segdm.num_classes:
+    if known.numel() and not 0 <= int(known.min()) <= int(known.max()) < model.mask.num_classes:
         raise SegSRError(
             f"the mask holds values up to {int(known.max())}, but classes are 0 to"
-            f" {model.segdm.num_classes - 1} and {IGNORE_INDEX} leaves a pixel free."
+            f" {model.mask.num_classes - 1} and {IGNORE_INDEX} leaves a pixel free."
         )
     full = F.interpolate(mask[None, None].float(), hq, mode="nearest-exact")
     right, bottom = SCALE * padded[1] - hq[1], SCALE * padded[0] - hq[0]
     full = F.pad(full, (0, right, 0, bottom), value=IGNORE_INDEX)
-    return encode_mask(full[0].long(), model.segdm.factor)
+    return encode_mask(full[0].long(), model.mask.factor)
