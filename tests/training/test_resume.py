@@ -9,7 +9,8 @@ import launch
 import torch
 from saved import assert_equal_to_the_bit, checkpoint
 
-from segsr import JointSegSR, run
+from segsr import JointSegSR
+from segsr.cli import run
 from segsr.config import load_recipe
 
 TESTS = Path(__file__).parents[1]

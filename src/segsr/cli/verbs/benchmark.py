@@ -93,7 +93,9 @@ def _benchmark(cfg: DictConfig, output: Path) -> list[str]:
 
 
 def _print(
-    tables: Sequence[Table], steps: Mapping[str, Sequence[RowDifferences]], columns: Sequence[Column]
+    tables: Sequence[Table],
+    steps: Mapping[str, Sequence[RowDifferences]],
+    columns: Sequence[Column],
 ) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
