@@ -41,8 +41,7 @@ class AutoencoderTask(Task):
     @property
     def codec(self) -> PatchAutoencoder:
         """The autoencoder as it was given."""
-        codec = self.autoencoder.codec
-        assert isinstance(codec, PatchAutoencoder)
+        codec: PatchAutoencoder = self.autoencoder.codec
         return codec
 
     def on_train_start(self) -> None:
