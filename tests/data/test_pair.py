@@ -182,7 +182,7 @@ def test_bad_files_are_replaced_and_counted(folder, caplog):
     warnings = [r.getMessage() for r in caplog.records if r.name == "segsr.data.bad_files"]
     assert sorted(w for w in warnings if w.startswith("skipped")) == [
         f"skipped: {folder}/images/photo.2.png is not a readable image (cannot identify image file "
-        f"'{folder}/images/photo.2.png'): replace it",
+        f"'{folder}/images/photo.2.png'): convert it to PNG or JPEG, or replace it",
         f"skipped: {folder}/images/photo.5.png has no mask: add {folder}/labels/photo.5.png, "
         "or list the images to take in a split",
     ]
