@@ -173,6 +173,7 @@ def test_upscale_hands_its_arguments_over(upscaled):
         "options": SamplingOptions(steps=5),
         "seed": 0,
         "mask": Path("m"),
+        "tile": "auto",
         "device": "auto",
         "overwrite": False,
     }
@@ -191,6 +192,8 @@ def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
         (["--scale", "2"], "must be 4, got 2"),
         (["--steps", "0"], "must be at least 1, got 0"),
         (["--fidelity", "1.5"], "must be from 0 to 1"),
+        (["--temperature", "-1"], "must be 0 or more, got -1"),
+        (["--tile", "0"], "must be at least 1, got 0"),
     ],
 )
 def test_upscale_refuses_what_it_cannot_do(option, message, upscaled, capsys):

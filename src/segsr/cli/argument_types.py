@@ -13,9 +13,22 @@ def positive(text: str) -> int:
     return number
 
 
+def positive_or_zero(text: str) -> float:
+    """A number from 0 on."""
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be 0 or more, got {text}")
+    return number
+
+
 def share(text: str) -> float:
     """A number from 0 to 1."""
     number = float(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"must be from 0 to 1, got {number}")
     return number
+
+
+def tile(text: str) -> int | str:
+    """`auto`, `off`, or the side of a tile in HQ pixels."""
+    return text if text in ("auto", "off") else positive(text)

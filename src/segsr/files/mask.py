@@ -47,7 +47,7 @@ def write_mask(
         raise SegSRError(f"{path}: a mask needs exact values, so its suffix must be .png.")
     labels = mask.cpu().numpy()
     inside = labels.astype(np.uint8)
-    present = np.bincount(inside.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
+    present = np.array(Image.fromarray(inside).histogram()[:IGNORE_INDEX]).nonzero()[0]
     highest = int(present.max(initial=0))
     if palette is None:
         palette = COLOURS[:IGNORE_INDEX]

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,6 +29,7 @@ from segsr.files.formats import WRITTEN
 from segsr.files.png16 import encode_png16
 
 _WITH_ALPHA = {"PNG", "WEBP", "TIFF"}
+_ROWS = 256  # in exact numbers at a time
 _DEEP_GREY = {"TIFF", "PPM"}
 _LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # BT.601, as Pillow's own conversion to grey
 
@@ -77,7 +78,11 @@ def read_photo(path: str | Path) -> Photo:
     )
 
 
-def write_photo(path: str | Path, image: Float[Tensor, "3 h w"], like: Photo | None = None) -> None:
+def write_photo(
+    path: str | Path,
+    image: Float[Tensor, "3 h w"] | UInt8[Tensor, "3 h w"],
+    like: Photo | None = None,
+) -> None:
     """Write `image` to `path`, whole or not at all, in the format its suffix names.
 
     JPEG and WebP get quality 95, JPEG without chroma subsampling. What the format cannot hold is
@@ -86,7 +91,7 @@ def write_photo(path: str | Path, image: Float[Tensor, "3 h w"], like: Photo | N
 
     Args:
         path: The new file; missing folders are made.
-        image: RGB in [0, 1]; values outside are clipped.
+        image: RGB in [0, 1]; values outside are clipped. Or 8-bit samples, for large ones.
         like: The photograph that `image` is restored from: its transparency (enlarged bicubically
             to the new size), EXIF, colour profile, greyness and depth are kept. Its own image is
             not looked at.
@@ -104,39 +109,45 @@ def write_photo(path: str | Path, image: Float[Tensor, "3 h w"], like: Photo | N
     like = like or Photo(image)
     if suffix == ".pgm" and not like.grey:
         raise SegSRError(f"{path}: PGM holds grey alone. Write colours as .ppm or .png.")
-    values = _channels_to_write(image, like, with_alpha=kind in _WITH_ALPHA)
-    deep = like.bits == 16 and (kind == "PNG" or (kind in _DEEP_GREY and len(values) == 1))
-    samples = _quantise(values, np.uint16 if deep else np.uint8)
+    opacity = like.alpha is not None and kind in _WITH_ALPHA
+    channels = (1 if like.grey else 3) + opacity
+    deep = like.bits == 16 and (kind == "PNG" or (kind in _DEEP_GREY and channels == 1))
+    samples = _samples(image, like, channels, np.uint16 if deep else np.uint8)
     icc = like.icc if _profile_fits(like.icc, grey=like.grey and kind != "WEBP") else None
     if deep and kind == "PNG":
         write_atomic(path, encode_png16(samples, exif=like.exif, icc=icc))
         return
     metadata = {"exif": like.exif, "icc_profile": icc}
     options = {**options, **{key: value for key, value in metadata.items() if value is not None}}
-    picture = Image.fromarray(samples[..., 0] if len(values) == 1 else samples)
+    picture = Image.fromarray(samples[..., 0] if channels == 1 else samples)
     write_atomic(path, _encode(path, picture, kind, options))
 
 
-def _channels_to_write(
-    image: Float[Tensor, "3 h w"], like: Photo, *, with_alpha: bool
-) -> Float[Tensor, "c h w"]:
-    """Return the 1 to 4 channels of the new file, in [0, 1]."""
-    values = image.detach().cpu().float().clamp(0, 1)
-    if like.grey:
-        weights = values.new_tensor(_LUMA_WEIGHTS).view(3, 1, 1)
-        values = (values * weights).sum(dim=0, keepdim=True)
-    if like.alpha is None:
-        return values
-    small = like.alpha.cpu()[None, None]
-    resized = F.interpolate(small, values.shape[-2:], mode="bicubic", antialias=True)
-    alpha = resized[0].clamp(0, 1)
-    return torch.cat([values, alpha]) if with_alpha else values * alpha + (1 - alpha)
-
-
-def _quantise(values: Float[Tensor, "c h w"], dtype: type[np.unsignedinteger[Any]]) -> Any:
-    """Return (h, w, c) samples of `dtype`, rounded to nearest."""
-    top = np.iinfo(dtype).max
-    return np.round(values.permute(1, 2, 0).numpy().astype(np.float64) * top).astype(dtype)
+def _samples(
+    image: Tensor, like: Photo, channels: int, dtype: type[np.unsignedinteger[Any]]
+) -> Any:
+    """Return (h, w, `channels`) samples of `dtype`, rounded to nearest, a few rows at a time."""
+    height, width = image.shape[-2:]
+    alpha = None
+    if like.alpha is not None:
+        small = like.alpha.cpu()[None, None]
+        resized = F.interpolate(small, (height, width), mode="bicubic", antialias=True)
+        alpha = resized[0].clamp(0, 1)
+    samples, top = np.empty((height, width, channels), dtype), np.iinfo(dtype).max
+    for first in range(0, height, _ROWS):
+        rows = slice(first, first + _ROWS)
+        values = image[:, rows].detach().cpu()
+        values = values.float() / 255 if image.dtype == torch.uint8 else values.float().clamp(0, 1)
+        if like.grey:
+            weights = values.new_tensor(_LUMA_WEIGHTS).view(3, 1, 1)
+            values = (values * weights).sum(dim=0, keepdim=True)
+        if alpha is not None:
+            a = alpha[:, rows]
+            written = channels in (2, 4)
+            values = torch.cat([values, a]) if written else values * a + (1 - a)
+        exact = values.permute(1, 2, 0).numpy().astype(np.float64)
+        samples[rows] = np.round(exact * top).astype(dtype)
+    return samples
 
 
 def _profile_fits(icc: bytes | None, *, grey: bool) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,10 @@ from diffusers import DiffusionPipeline
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segsr.inference.restoration import Restoration, restore
+from segsr.errors import SegSRError
+from segsr.inference.bands import bands, restore_in_bands
+from segsr.inference.memory import Layout, Tile, bytes_per_pixel, free_bytes, lay_out
+from segsr.inference.restoration import Restoration, as_image, restore
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.seeding import generator
@@ -31,6 +36,7 @@ class SegSRPipeline(DiffusionPipeline):
     def __init__(self, model: JointModel) -> None:
         super().__init__()
         self.register_modules(model=model)
+        self._bytes: dict[float, float] = {}  # per HQ pixel, by guidance
 
     @classmethod
     def from_pretrained(
@@ -55,6 +61,7 @@ class SegSRPipeline(DiffusionPipeline):
         seed: int = 0,
         name: str | None = None,
         mask: Int[Tensor, "mh mw"] | None = None,
+        tile: Tile = "auto",
         trajectory: bool = False,
         on_step: Callable[[int], None] | None = None,
         **values: Any,
@@ -67,6 +74,7 @@ class SegSRPipeline(DiffusionPipeline):
             seed: Key of the noise.
             name: A file name that joins the seed in the key, as `segsr upscale` does.
             mask: Classes to hold fixed, at LQ or HQ size; 255 leaves a pixel to SegDM.
+            tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
             trajectory: Also decode what every step predicts.
             on_step: Called with t after every step; a progress bar of diffusers if None.
             **values: Single values of `SamplingOptions`, in place of those of `options`.
@@ -75,18 +83,51 @@ class SegSRPipeline(DiffusionPipeline):
             SegSRError: If the image, the mask or an option does not fit.
         """
         options = replace(options or SamplingOptions(), **values)
-        noise = generator(seed) if name is None else generator(seed, name)
-        if on_step is not None:
-            return restore(
-                self.model, image, noise, options, mask=mask, trajectory=trajectory, on_step=on_step
-            )
-        with self.progress_bar(total=options.steps or self.model.image.steps) as progress:
+        self.model.image.check(options)
+        photo = as_image(image)
+        height, width = photo.shape[-2:]
+        layout = self.lay_out(height, width, options, tile)
+        count = len(bands(height, layout)[1])
+        key = (seed,) if name is None else (seed, name)
+        if count > 1 and trajectory:
+            raise SegSRError("a photograph that must go in bands has no trajectory: leave it out.")
+        with ExitStack() as stack:
+            if on_step is None:
+                total = count * (options.steps or self.model.image.steps)
+                progress = stack.enter_context(self.progress_bar(total=total))
+                on_step = partial(_update, progress)
+            if count > 1:
+                noise = partial(generator, *key, "band")
+                return restore_in_bands(
+                    self.model, photo, noise, options, layout, mask=mask, on_step=on_step
+                )
             return restore(
                 self.model,
-                image,
-                noise,
+                photo,
+                generator(*key),
                 options,
                 mask=mask,
+                tiling=layout.tiling,
                 trajectory=trajectory,
-                on_step=lambda t: progress.update(),
+                on_step=on_step,
             )
+
+    def lay_out(self, height: int, width: int, options: SamplingOptions, tile: Tile) -> Layout:
+        """Return how a photograph of so many LQ pixels would be cut; see `segsr.inference.memory`.
+
+        Raises:
+            SegSRError: If `tile` is senseless, or a tile of that side cannot fit.
+        """
+        guidance = float(options.guidance)
+
+        def per_pixel() -> float:
+            if guidance not in self._bytes:
+                self._bytes[guidance] = bytes_per_pixel(self.model, guidance)
+            return self._bytes[guidance]
+
+        free = free_bytes(self.model.device)
+        return lay_out(self.model, height, width, tile, free=free, per_pixel=per_pixel)
+
+
+def _update(progress: Any, t: int) -> None:
+    progress.update()

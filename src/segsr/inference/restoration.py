@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import PIL.Image
@@ -15,9 +16,11 @@ from torch.nn import functional as F
 from segsr.batch import IGNORE_INDEX, SCALE
 from segsr.diffusion.joint_sampler import JointStep
 from segsr.errors import SegSRError
+from segsr.inference.tiles import Tiling, tiled_decode, tiled_predict, tiled_read
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import decode_mask, encode_mask, to_canvas
+from segsr.nets.seg_prior import Prior
 
 SMALLEST = 64
 """HQ pixels that a side is padded to at least: SegFormer's coarsest attention needs 32."""
@@ -45,7 +48,8 @@ class Restoration:
     """A restored photograph.
 
     Attributes:
-        image: (3, H, W) in [0, 1], H and W exactly SCALE times those of the input.
+        image: (3, H, W) in [0, 1], H and W exactly SCALE times those of the input; uint8 of a
+            photograph that went in bands.
         mask: Classes, int64 (H, W); 255 where the prediction is unsure.
         classes: The likeliest classes, sure or not.
         trajectory: Every step, noisiest first, if it was asked for; the last one holds `image` and
@@ -65,6 +69,8 @@ def restore(
     options: SamplingOptions,
     *,
     mask: Int[Tensor, "mh mw"] | None = None,
+    tiling: Tiling | None = None,
+    prior: Prior | None = None,
     trajectory: bool = False,
     on_step: Callable[[int], None] = lambda t: None,
 ) -> Restoration:
@@ -77,6 +83,8 @@ def restore(
         options: How to sample.
         mask: Classes to hold fixed instead of estimating them, at LQ or HQ size; 255 leaves a
             pixel to SegDM.
+        tiling: How the grid is cut into tiles; None shows the networks all of it.
+        prior: What the prior says on the grid of the padded image; None asks it.
         trajectory: Also decode what every step predicts; else the last step only.
         on_step: Called with t after every step.
 
@@ -85,27 +93,29 @@ def restore(
             the options ask what the model cannot do.
     """
     model.image.check(options)
-    lq = _as_batch(image).to(model.device)
+    lq = as_image(image)[None].to(model.device)
     height, width = lq.shape[-2:]
-    padded = _padded(lq, model)
+    fitting = padded(lq, model)
     given, held = None, torch.zeros((), dtype=torch.bool, device=lq.device)
     if mask is not None:
-        given = _on_grid(mask.to(lq.device), (height, width), padded.shape[-2:], model)
+        given = _on_grid(mask.to(lq.device), (height, width), fitting.shape[-2:], model)
         cells = (given[0] != IGNORE_INDEX).repeat_interleave(model.mask.factor, 0)
         held = cells.repeat_interleave(model.mask.factor, 1)
         held = held[: SCALE * height, : SCALE * width]
-    conditions = model.read(to_canvas(padded), given)
+    canvas, tiling = to_canvas(fitting), tiling or Tiling(max(fitting.shape) * SCALE, 0)
+    conditions = tiled_read(model, canvas, given, tiling, prior)
 
     def decoded(step: JointStep) -> RestorationStep:
         image, classes, sure = (
             x[0, ..., : SCALE * height, : SCALE * width]
-            for x in model.decode(step, conditions, options)
+            for x in tiled_decode(model, step, conditions, options, tiling)
         )
         sure = sure | held  # bilinear doubt does not leak over a given mask's border
         return RestorationStep(step.t, image, classes.masked_fill(~sure, IGNORE_INDEX), classes)
 
     seen = []
-    for step in model.sample(conditions, [generator], options):
+    predict = tiled_predict(partial(model.predict, options=options), tiling)
+    for step in model.sample(conditions, [generator], options, predict):
         if trajectory:
             seen.append(decoded(step))
         on_step(step.t)
@@ -123,9 +133,9 @@ def prior_mask(
         model: The trained model, on its device.
         image: The LQ photograph: RGB, in [0, 1] if a tensor.
     """
-    lq = _as_batch(image).to(model.device)
+    lq = as_image(image)[None].to(model.device)
     height, width = lq.shape[-2:]
-    canvas = to_canvas(_padded(lq, model))
+    canvas = to_canvas(padded(lq, model))
     mask = decode_mask(model.mask.read(canvas).logits, model.mask.factor)
     return mask[0, : SCALE * height, : SCALE * width]
 
@@ -145,7 +155,12 @@ def pad_to_multiple(
     return F.pad(images, (0, right, 0, bottom), mode=mode)
 
 
-def _as_batch(image: PIL.Image.Image | Tensor) -> Tensor:
+def as_image(image: PIL.Image.Image | Tensor) -> Float[Tensor, "3 h w"]:
+    """Return a photograph as RGB in [0, 1].
+
+    Raises:
+        SegSRError: If it is empty or not RGB.
+    """
     if isinstance(image, PIL.Image.Image):
         pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
         image = torch.from_numpy(pixels).permute(2, 0, 1)
@@ -153,10 +168,11 @@ def _as_batch(image: PIL.Image.Image | Tensor) -> Tensor:
         raise SegSRError(
             f"an image must be RGB of shape (3, H, W), got {tuple(image.shape)}: convert it first."
         )
-    return image.float()[None]
+    return image.float()
 
 
-def _padded(lq: Tensor, model: JointModel) -> Tensor:
+def padded(lq: Float[Tensor, "b 3 h w"], model: JointModel) -> Float[Tensor, "b 3 ph pw"]:
+    """Return LQ images padded to what the model can take."""
     return pad_to_multiple(lq, model.image.multiple // SCALE, SMALLEST // SCALE)
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import torch
 
+from segsr.batch import SCALE
 from segsr.errors import SegSRError
 from segsr.files.find import find_photos
 from segsr.files.mask import read_mask, write_mask
 from segsr.files.photo import read_photo, write_photo
+from segsr.inference.bands import bands
+from segsr.inference.memory import Tile, check_tile
 from segsr.inference.pipeline import SegSRPipeline
 from segsr.model.options import SamplingOptions
 from segsr.progress import SILENT, Progress
@@ -39,6 +42,7 @@ def upscale_files(
     options: SamplingOptions | None = None,
     seed: int = 0,
     mask: Path | None = None,
+    tile: Tile = "auto",
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = SILENT,
@@ -58,6 +62,7 @@ def upscale_files(
         seed: Key of the noise, together with the file's name.
         mask: A mask file for the one photograph, or a folder of masks with the photographs' stems;
             a photograph without one gets SegDM's.
+        tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
         device: `auto`, `cpu`, `cuda` or `mps`.
         overwrite: Restore again what has been restored.
         progress: Hears of each step, and why a photograph failed.
@@ -73,6 +78,7 @@ def upscale_files(
         )
     if mask is not None and not mask.exists():
         raise SegSRError(f"no mask {mask}: give a PNG, or a folder of PNGs.")
+    check_tile(tile)
     options = options or SamplingOptions()
     pipeline = SegSRPipeline.from_pretrained(model).to(find_device(device))
     pipeline.model.image.check(options)
@@ -90,7 +96,7 @@ def upscale_files(
         else:
             try:
                 given = _mask_of(photo, mask)
-                _upscale(pipeline, photo, result, seed, options, given, progress)
+                _upscale(pipeline, photo, result, seed, options, given, tile, progress)
                 summary.restored.append(photo)
             except Exception as error:
                 summary.errors[photo] = _reason(error)
@@ -129,14 +135,23 @@ def _upscale(
     seed: int,
     options: SamplingOptions,
     mask: Path | None,
+    tile: Tile,
     progress: Progress,
 ) -> None:
     photo = read_photo(path)
+    height, width = photo.image.shape[-2:]
+    layout = pipeline.lay_out(height, width, options, tile)
+    count = len(bands(height, layout)[1])
+    if count > 1:  # minutes to hours: a line of its own tells the time left
+        steps = options.steps or pipeline.model.image.steps
+        what = f"{path.name}: {SCALE * width}x{SCALE * height} px in {count} bands"
+        progress.start(what, steps * count)
     restoration = pipeline(
         photo.image,
         options,
         seed=seed,
         name=path.name,
+        tile=tile,
         mask=None if mask is None else read_mask(mask),
         on_step=lambda t: progress.advance(),
     )
@@ -148,5 +163,5 @@ def _upscale(
 def _reason(error: Exception) -> str:
     lacking = isinstance(error, torch.cuda.OutOfMemoryError | MemoryError)
     if lacking or "DefaultCPUAllocator" in str(error):  # a CPU's lack is a plain RuntimeError
-        return "not enough memory for a photograph of this size: restore a smaller part of it"
+        return "not enough memory: give a smaller --tile"
     return " ".join(str(error).split()) or type(error).__name__

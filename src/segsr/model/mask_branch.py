@@ -17,10 +17,13 @@ from segsr.diffusion.joint_sampler import mask_step
 from segsr.diffusion.schedules import mask_abar, trailing_timesteps
 from segsr.nets.resize_codec import decode_mask
 from segsr.nets.seg_denoiser import SegDenoiser
-from segsr.nets.seg_prior import STRIDE, Prior, SegPrior
+from segsr.nets.seg_prior import Prior, SegPrior
 from segsr.nets.time_aware_encoder import Guidance, as_timesteps
 
 MaskSchedule = Literal["linear", "cosine"]
+
+SEEN = 1024 * 1024
+"""Pixels that the prior is shown of a photograph at most."""
 
 
 class MaskBranch(nn.Module):
@@ -66,10 +69,25 @@ class MaskBranch(nn.Module):
     @torch.no_grad()
     def read(self, canvas: Float[Tensor, "b 3 sh sw"]) -> Prior:
         """Return F_lq and the first mask's logits of an LQ canvas, both on the latent grid."""
-        features, logits = self.prior(canvas)
-        size = [side * STRIDE // self.factor for side in features.shape[-2:]]
+        size = [side // self.factor for side in canvas.shape[-2:]]
+        features, logits = self.look(canvas)
         if list(features.shape[-2:]) != size:
             features, logits = (F.interpolate(x, size, mode="bilinear") for x in (features, logits))
+        return Prior(features, logits)
+
+    @torch.no_grad()
+    def look(self, canvas: Float[Tensor, "b 3 sh sw"]) -> Prior:
+        """Return what the prior says of the whole canvas, at its own resolution.
+
+        Its attention sees everything at once, and takes memory with the square of the pixels: of
+        more than `SEEN` it is shown a smaller picture.
+        """
+        height, width = canvas.shape[-2:]
+        shrink = min(1.0, (SEEN / (height * width)) ** 0.5)
+        if shrink < 1:
+            size = [max(32, round(side * shrink / 32) * 32) for side in (height, width)]
+            canvas = F.interpolate(canvas, size, mode="bilinear", antialias=True)
+        features, logits = self.prior(canvas)
         return Prior(features, logits)
 
     def start_state(

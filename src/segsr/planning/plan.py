@@ -25,8 +25,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from segsr.batch import SCALE, Batch
 from segsr.config import build, filled
 from segsr.errors import SegSRError
+from segsr.live_memory import LiveMemory
 from segsr.planning.layout import lay_out
-from segsr.planning.live_memory import LiveMemory
 from segsr.tasks.srdm import SRDM
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from segsr.cli.argument_types import positive, share
+from segsr.cli.argument_types import positive, positive_or_zero, share, tile
 from segsr.cli.statuses import done_or_failed
 
 
@@ -19,8 +19,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=positive, metavar="N", help="sampling steps (default: the model's own)")
     add("--seed", type=int, default=0, metavar="N", help="the same seed draws the same details")
     add("--guidance", type=float, default=1.0, metavar="W", help="semantic guidance scale")
+    add("--start", choices=("noise", "lq"), default="noise", help="begin from noise or noised LQ")
+    add(
+        "--temperature",
+        type=positive_or_zero,
+        metavar="W",
+        help="noise at the start: 0 is faithful",
+    )
     add("--fidelity", type=share, metavar="W", help="of a controllable decoder: 0 free, 1 faithful")
     add("--mask", type=Path, metavar="FILE|FOLDER", help="masks of your own instead of predictions")
+    add("--tile", type=tile, default="auto", metavar="auto|off|N", help="side of a tile, HQ pixels")
     add("--scale", type=_scale, default=4, metavar="4", help="factor; only 4 is trained for")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     add("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
@@ -38,10 +46,15 @@ def run(arguments: argparse.Namespace) -> int:
             output=arguments.output,
             model=arguments.model,
             options=SamplingOptions(
-                steps=arguments.steps, guidance=arguments.guidance, fidelity=arguments.fidelity
+                steps=arguments.steps,
+                guidance=arguments.guidance,
+                start=arguments.start,
+                temperature=arguments.temperature,
+                fidelity=arguments.fidelity,
             ),
             seed=arguments.seed,
             mask=arguments.mask,
+            tile=arguments.tile,
             device=arguments.device,
             overwrite=arguments.overwrite,
             progress=bar,

@@ -17,8 +17,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of every storage that comes alive within it, and remembers the most.
 
-    Made for fake tensors, which have no values: where code asks for one, to branch on it, it gets
-    `answer`.
+    Fake tensors have no values: where code asks for one, to branch on it, it gets `answer`.
+
+    Args:
+        answer: None asks the tensor itself, which must be a real one then.
 
     Attributes:
         bytes: Alive now.
@@ -26,11 +28,11 @@ class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
         answer: What code gets that asks a tensor for its value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answer: int | None = 0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = 0
         self.peak = 0
-        self.answer = 0
+        self.answer = answer
         self._seen = WeakIdKeyDictionary()
 
     def count(self, tensor: Tensor) -> None:
@@ -57,7 +59,7 @@ class LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if func is torch.ops.aten._local_scalar_dense.default:
+        if func is torch.ops.aten._local_scalar_dense.default and self.answer is not None:
             return self.answer
         result = func(*args, **(kwargs or {}))
         for value in tree_leaves(result):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from segsr.planning.live_memory import LiveMemory
+from segsr.live_memory import LiveMemory
 
 KIB = 1024
 

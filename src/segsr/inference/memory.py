@@ -1,0 +1,154 @@
+"""How much memory there is, and how large a tile and a band of a photograph may be in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+import torch
+
+from segsr.batch import SCALE
+from segsr.errors import SegSRError
+from segsr.inference.tiles import Tiling
+from segsr.live_memory import LiveMemory
+from segsr.model.joint import JointModel
+from segsr.model.options import SamplingOptions
+from segsr.seeding import generator
+
+Tile = int | Literal["auto", "off"]
+"""Side of a tile in HQ pixels; `auto` takes `LARGEST` or what memory allows, `off` the whole."""
+
+LARGEST = 1024
+OVERLAP = 64
+"""HQ pixels that neighbouring tiles share, and neighbouring bands."""
+SMALLEST = 256
+_PROBE = 256
+_CGROUP = Path("/sys/fs/cgroup")  # the limit of a container
+_SHARE = 0.3  # of what is free, for the networks at work on a tile, and again for a band's state
+_STATE = 3 * 2**29  # bytes of that at most: larger bands save little time
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a photograph is cut.
+
+    Attributes:
+        tiling: Of the latent grid, for the networks.
+        band: LQ rows restored at a time; all of them if the photograph goes in one.
+        overlap: LQ rows that neighbouring bands share.
+        step: What their first rows are multiples of.
+    """
+
+    tiling: Tiling
+    band: int
+    overlap: int
+    step: int
+
+
+def lay_out(
+    model: JointModel,
+    height: int,
+    width: int,
+    tile: Tile,
+    *,
+    free: int,
+    per_pixel: Callable[[], float],
+) -> Layout:
+    """Return how a photograph of `height` x `width` LQ pixels is restored in the memory there is.
+
+    Tiles are as large as `LARGEST` wherever memory allows, so that machines agree. A side that the
+    user gives is never overruled.
+
+    Args:
+        model: The model that restores it.
+        height: Of the photograph.
+        width: Of the photograph.
+        tile: See `Tile`.
+        free: Bytes that may be taken, `free_bytes`.
+        per_pixel: What networks take, `bytes_per_pixel`; asked where it may matter.
+
+    Raises:
+        SegSRError: If `tile` is senseless, or a tile of that side cannot fit.
+    """
+    check_tile(tile)
+    step = model.image.multiple // SCALE
+    cells, factor = model.image.multiple // model.mask.factor, model.mask.factor
+    if SCALE * max(height, width) <= SMALLEST:
+        return Layout(Tiling(-(-SMALLEST // factor), 0, cells), height, 0, step)
+    taken = per_pixel()
+    fits = int((_SHARE * free / taken) ** 0.5)
+    longest = SCALE * max(height, width)
+    wanted = longest if tile == "off" else LARGEST if tile == "auto" else tile
+    side = min(wanted, longest)
+    if side > fits:
+        if tile != "auto" or fits < SMALLEST:
+            raise SegSRError(
+                f"a tile of {side} px takes {side**2 * taken / 2**30:.1f} GiB, but"
+                f" {free / 2**30:.1f} GiB are free: give --tile auto, or --tile"
+                f" {max(SMALLEST, fits // 64 * 64)}."
+            )
+        side = fits
+    size = -(-side // factor // cells) * cells
+    tiling = Tiling(size, min(OVERLAP // factor, size // 2), cells)
+    state = min(_SHARE * free, _STATE)
+    rows = int(state / state_bytes_per_pixel(model) / (SCALE * SCALE * width))
+    overlap = OVERLAP // SCALE
+    least = max(SMALLEST // SCALE, 2 * overlap)
+    band = max(rows, least) // step * step
+    return Layout(tiling, height if tile == "off" or band >= height else band, overlap, step)
+
+
+def check_tile(tile: object) -> None:
+    """Check that `tile` is a `Tile`.
+
+    Raises:
+        SegSRError: If it is not, or too small.
+    """
+    if tile not in ("auto", "off") and not (isinstance(tile, int) and tile >= SMALLEST):
+        raise SegSRError(
+            f"tile is {tile!r}, but must be auto, off, or a side of {SMALLEST} HQ pixels or more."
+        )
+
+
+def bytes_per_pixel(model: JointModel, guidance: float) -> float:
+    """Return what the networks take at their worst moment per HQ pixel of a tile, measured."""
+    canvas = torch.zeros(1, 3, _PROBE, _PROBE, device=model.device)
+    noise = [generator("probe")]
+    live = LiveMemory(answer=None)
+    with live, torch.no_grad():
+        conditions = model.read(canvas)
+        *_, step = model.sample(conditions, noise, SamplingOptions(steps=1, guidance=guidance))
+        model.decode(step, conditions, SamplingOptions())
+    return live.peak / _PROBE**2
+
+
+def state_bytes_per_pixel(model: JointModel) -> float:
+    """Return what conditions, states and results take per HQ pixel, all steps' at most.
+
+    Counted: six image states, three categorical distributions for what is blended and six for the
+    posterior and its noise, F_lq, the canvas and the decoded picture with its copies.
+    """
+    latents = int(model.image.autoencoder.codec.config.latent_channels)
+    features = model.mask.prior.feature_channels
+    cell = 4 * (6 * latents + features + 9 * model.mask.num_classes) + 24
+    return cell / model.mask.factor**2 + 4 * 3 * 5
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the bytes that this process may still take on `device`."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = int(psutil.virtual_memory().available)
+    process = psutil.Process()
+    if hasattr(process, "rlimit"):  # on Linux
+        limit, _ = process.rlimit(psutil.RLIMIT_AS)
+        if limit != psutil.RLIM_INFINITY:
+            free = min(free, limit - process.memory_info().vms)
+    if _CGROUP.joinpath("memory.max").is_file():
+        most = _CGROUP.joinpath("memory.max").read_text().strip()
+        used = int(_CGROUP.joinpath("memory.current").read_text())
+        free = min(free, int(most) - used) if most != "max" else free
+    return max(free, 0)
