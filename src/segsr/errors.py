@@ -13,6 +13,10 @@ class SegSRError(Exception):
     """
 
 
+class DivergenceError(SegSRError):
+    """A training broke down and all its ranks stopped together; rank zero tells of it."""
+
+
 class Interrupted(KeyboardInterrupt):
     """A run was told to stop by a signal and has saved where it stands.
 

@@ -247,3 +247,16 @@ def test_the_controllable_decoder_is_optional(tmp_path) -> None:
     assert torch.equal(restore(loaded), restore(faithful))
     assert not torch.equal(restore(faithful), restore(plain))
     assert torch.equal(restore(loaded, fidelity=0.0), restore(plain))
+
+
+def test_weights_that_are_not_finite_are_refused(model, folder) -> None:
+    path = folder / "bridge" / "diffusion_pytorch_model.safetensors"
+    state = load_file(path)
+    broken = next(name for name in state if name.endswith("weight"))
+    state[broken].flatten()[0] = torch.nan
+    save_file(state, path)
+    sentence = rf"bridge hold values that are not finite, in {broken}: .* earlier checkpoint"
+    with pytest.raises(SegSRError, match=sentence):
+        JointSegSR.from_pretrained(folder)
+    with pytest.raises(SegSRError, match=sentence):
+        load_component(folder, "bridge")

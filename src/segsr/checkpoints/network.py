@@ -14,7 +14,7 @@ from diffusers import ModelMixin
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from segsr.checkpoints.state_dict import enumerate_all, first_line, read_state_dict
+from segsr.checkpoints.state_dict import enumerate_all, first_line, not_finite, read_state_dict
 from segsr.errors import SegSRError
 
 CONFIG = "config.json"
@@ -66,7 +66,8 @@ def build_network(
         origin: Where both come from, for the error.
 
     Raises:
-        SegSRError: If the arguments build no network, or one that the weights do not fit.
+        SegSRError: If the arguments build no network, or one that the weights do not fit, or a
+            weight is not finite.
     """
     try:
         with torch.device("meta"), _at_most(_MODULES_PER_TENSOR * len(state) + 1000):
@@ -77,6 +78,12 @@ def build_network(
             " damaged or of another version, get it anew."
         ) from error
     _check_shapes(network, state, origin)
+    if broken := not_finite(state):
+        raise SegSRError(
+            f"the weights in {origin} hold values that are not finite, in"
+            f" {enumerate_all(broken, 3)}: their training diverged; take those of an earlier"
+            " checkpoint, or get them anew."
+        )
     state = {n: v.float() if v.is_floating_point() else v for n, v in state.items()}
     network.load_state_dict(state, assign=True)
     if any(name not in state for name, _ in network.named_buffers()):

@@ -137,6 +137,15 @@ def _damaged(path: Path, error: Exception) -> SegSRError:
     )
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold a NaN or an infinity."""
+    return [
+        name
+        for name, tensor in tensors.items()
+        if tensor.is_floating_point() and not tensor.isfinite().all()
+    ]
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, shortened to 200 characters."""
     lines = str(error).strip().splitlines()

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection
 
-from segsr.errors import Interrupted, SegSRError
+from segsr.errors import DivergenceError, Interrupted, SegSRError
 from segsr.ranks import is_rank_zero
 
 DONE = 0
@@ -21,10 +21,15 @@ KILLED = 128
 def status(act: Callable[[], int]) -> int:
     """What `act` returns, or the status of how it ended: by a user's error or by a signal.
 
-    After a signal rank zero's status tells it; another's would alarm the launcher.
+    Where all ranks stop together, rank zero's status tells it; another's would alarm the launcher.
     """
     try:
         return act()
+    except DivergenceError as error:
+        if not is_rank_zero():
+            return DONE
+        print(f"segsr: {error}", file=sys.stderr)
+        return USAGE_ERROR
     except SegSRError as error:
         print(f"segsr: {error}", file=sys.stderr)
         return USAGE_ERROR

@@ -32,6 +32,9 @@ class Task(LightningModule):
         optimizer: Called with the trainable parameters; AdamW at 5e-5 (StableSR's) if None.
         schedule: Called with the optimizer; the learning rate moves every step. None keeps it.
         seed: Key of the training's random draws, together with the step and the sample's name.
+
+    Attributes:
+        losses: The terms of the loss that were last logged, each without its weight.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Task(LightningModule):
         self.schedule_factory = schedule
         self.seed = seed
         self.metrics = nn.ModuleDict()
+        self.losses: dict[str, Tensor] = {}
         self.strict_loading = (
             False  # checkpoints hold no frozen weights; `on_load_checkpoint` looks
         )
@@ -76,6 +80,7 @@ class Task(LightningModule):
 
     def log_loss(self, name: str, loss: Tensor, *, shown: bool = True) -> None:
         """Log a training loss, the mean over all ranks; `shown` puts it into the progress bar."""
+        self.losses[name] = loss.detach()
         self.log(f"train/{name}", loss, prog_bar=shown, sync_dist=True)
 
     def measure(self, what: str, predicted: Tensor, truth: Tensor) -> None:

@@ -11,6 +11,8 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
+from segsr.checkpoints.state_dict import not_finite
+from segsr.errors import DivergenceError
 from segsr.training.ema import full_tensor
 
 
@@ -39,7 +41,11 @@ class ExportWeights(Callback):
             self._unsharded = _without_weights(pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save, after callbacks that put averaged weights in place at the end of training."""
+        """Save, after callbacks that put averaged weights in place at the end of training.
+
+        Raises:
+            DivergenceError: A weight is not finite.
+        """
         model = pl_module
         if self._unsharded is not None:
             weights = pl_module.state_dict().items()
@@ -47,6 +53,11 @@ class ExportWeights(Callback):
             self._unsharded.load_state_dict(whole, assign=True)
             model = self._unsharded
         if trainer.is_global_zero:
+            if broken := not_finite(model.state_dict()):
+                raise DivergenceError(
+                    f"{self.folder} was left as it is, for the trained weights are not finite,"
+                    f" first {broken[0]}: lower model.optimizer.lr and go on with ckpt_path=last"
+                )
             assert isinstance(model, Exportable)
             model.save_pretrained(self.folder)
             rank_zero_info(f"weights: {self.folder}")
