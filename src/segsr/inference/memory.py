@@ -25,6 +25,8 @@ LARGEST = 1024
 OVERLAP = 64
 """HQ pixels that neighbouring tiles share, and neighbouring bands."""
 SMALLEST = 256
+UNASKED = 512
+"""Side of a picture for which memory is not looked at."""
 _PROBE = 256
 _CGROUP = Path("/sys/fs/cgroup")  # the limit of a container
 _SHARE = 0.3  # of what is free, for the networks at work on a tile, and again for a band's state
@@ -76,8 +78,8 @@ def lay_out(
     check_tile(tile)
     step = model.image.multiple // SCALE
     cells, factor = model.image.multiple // model.mask.factor, model.mask.factor
-    if SCALE * max(height, width) <= SMALLEST:
-        return Layout(Tiling(-(-SMALLEST // factor), 0, cells), height, 0, step)
+    if SCALE * max(height, width) <= UNASKED:
+        return Layout(Tiling(-(-UNASKED // factor), 0, cells), height, 0, step)
     taken = per_pixel()
     fits = int((_SHARE * free / taken) ** 0.5)
     longest = SCALE * max(height, width)

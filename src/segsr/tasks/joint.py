@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, Batch
 from segsr.diffusion.gaussian import draw_normal, predict_x0
-from segsr.inference.restoration import Restoration, restore
+from segsr.inference.pipeline import SegSRPipeline
+from segsr.inference.restoration import Restoration
 from segsr.metrics.restoration import restoration_metrics
 from segsr.metrics.segmentation import labelling_metrics, segmentation_metrics
 from segsr.model.conditions import Conditions
@@ -150,20 +151,16 @@ class JointSegSR(Task):
         """Return the photograph at SCALE times its size, with its mask.
 
         Args:
-            image: See `segsr.inference.restoration.restore`.
-            seed: Key of the noise.
+            image: See `SegSRPipeline`, which this calls.
+            seed: See there.
             mask: See there.
             trajectory: See there.
-            **options: See `SamplingOptions`.
+            **options: See there, and `SamplingOptions`.
         """
-        return restore(
-            self.model,
-            image,
-            generator(seed),
-            SamplingOptions(**options),
-            mask=mask,
-            trajectory=trajectory,
-        )
+        pipeline = SegSRPipeline(self.model)
+        pipeline.set_progress_bar_config(disable=True)
+        found: Restoration = pipeline(image, seed=seed, mask=mask, trajectory=trajectory, **options)
+        return found
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder `folder`: all networks, the scheduler, the settings."""
