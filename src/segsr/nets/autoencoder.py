@@ -38,6 +38,11 @@ class Autoencoder(nn.Module):
         """Channels of the latents."""
         return int(self.codec.config.latent_channels)
 
+    def train_refinement(self) -> None:
+        """Let the refinement of a `PatchAutoencoder`, if it has one, be trained."""
+        if isinstance(self.codec, PatchAutoencoder) and self.codec.refinement is not None:
+            self.codec.refinement.requires_grad_(True)
+
     def encode(
         self, images: Float[Tensor, "b 3 h w"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "b c lh lw"]:
