@@ -1,7 +1,8 @@
 """The numbers of the compact model's card, on photographs it was not trained on.
 
     python benchmarks/compact.py --data DATA --st-lpips vgg_shift_tolerant.pth --out RESULTS \
-        [--model compact] [--only realsr camvid] [--every 1] [--seeds 3] [--teacher FILE]
+        [--model compact] [--only realsr camvid] [--every 1] [--seeds 3] [--teacher FILE] \
+        [--methods "one step" "four steps"]
 
 DATA holds realsr/, labelmefacade/, camvid/ and photos/ as conf/data/compact*.yaml describe them.
 
@@ -79,7 +80,11 @@ def restore(model: JointModel, batch: Batch, seed: int, **options) -> tuple[Tens
 
 
 def measure_images(
-    model: JointModel, photographs: Iterator[Batch], weights: dict[str, Tensor], teacher
+    model: JointModel,
+    photographs: Iterator[Batch],
+    weights: dict[str, Tensor],
+    teacher: Callable[[Tensor], Tensor] | None,
+    names: list[str] | None,
 ) -> dict:
     """Return means by method of PSNR, SSIM, ST-LPIPS and seconds."""
 
@@ -96,6 +101,7 @@ def measure_images(
     }
     if teacher is not None:
         methods["Real-ESRGAN"] = lambda batch: teacher(batch["lq"])
+    methods = {name: methods[name] for name in names or methods}
     rows: dict[str, list[list[float]]] = defaultdict(list)
     for batch in photographs:
         for name, method in methods.items():
@@ -106,14 +112,16 @@ def measure_images(
             scores = psnr_y(*pair), ssim_y(*pair), st_lpips(*pair, weights)
             rows[name].append([*(float(score) for score in scores), seconds])
     columns = ("psnr", "ssim", "st_lpips", "seconds")
-    result: dict = {"images": len(rows["bicubic"])}
+    result: dict = {}
     for name, values in rows.items():
+        result["images"] = len(values)
         for column, value in zip(columns, np.array(values).T, strict=True):
             middle = np.median(value) if column == "seconds" else np.mean(value)
             result[f"{name} {column}"] = float(middle)
     for name in ("one step", "four steps"):
-        scores = (np.array(rows[key])[:, 2] for key in (name, "bicubic"))
-        result[f"{name} - bicubic st_lpips"] = list(paired_bootstrap(*scores))
+        if {name, "bicubic"} <= rows.keys():
+            scores = (np.array(rows[key])[:, 2] for key in (name, "bicubic"))
+            result[f"{name} - bicubic st_lpips"] = list(paired_bootstrap(*scores))
     return result
 
 
@@ -191,6 +199,7 @@ def main() -> None:
     parser.add_argument("--st-lpips", type=Path, required=True)
     parser.add_argument("--teacher", type=Path)
     parser.add_argument("--model", default="compact")
+    parser.add_argument("--methods", nargs="+", help="of RealSR's; all if not given")
     parser.add_argument("--only", nargs="+", choices=SOURCES, default=list(SOURCES))
     parser.add_argument("--every", type=int, default=1, help="take every N-th photograph")
     parser.add_argument("--seeds", type=int, default=3)
@@ -202,7 +211,8 @@ def main() -> None:
         photographs = loader(arguments.data, name, arguments.every)
         if name == "realsr":
             weights, teacher = load_weights(arguments.st_lpips), load_teacher(arguments.teacher)
-            measure = partial(measure_images, weights=weights, teacher=teacher)
+            given = {"weights": weights, "teacher": teacher, "names": arguments.methods}
+            measure = partial(measure_images, **given)
         elif name == "photos":
             measure = measure_doubt
         else:

@@ -6,10 +6,11 @@ import torch
 from diffusers import DDIMScheduler
 from torch import nn
 
+from segsr.checkpoints.folder import load_component
 from segsr.model.image_branch import ImageBranch
 from segsr.model.options import SamplingOptions
 from segsr.nets.discriminator import FeatureDiscriminator
-from segsr.nets.patch_autoencoder import PatchAutoencoder
+from segsr.nets.patch_autoencoder import PatchAutoencoder, refined
 from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
 from segsr.tasks.pixel_srdm import PixelSRDM
@@ -84,6 +85,26 @@ def test_a_teacher_takes_the_place_of_the_truth() -> None:
     assert loss != plain.training_step(batch, 0)
     grey = {**batch, "hq": torch.full_like(batch["hq"], 0.5)}
     torch.testing.assert_close(loss, plain.training_step(grey, 0))
+
+
+def test_of_the_autoencoder_the_refinement_alone_learns(tmp_path) -> None:
+    srdm = few_step_srdm()
+    srdm.branch.autoencoder.codec = refined(srdm.branch.autoencoder.codec, 2).requires_grad_(False)
+    model = PixelSRDM(srdm, PictureLoss())
+    model.log_loss = lambda *args, **kwargs: None
+    before = {n: p.clone() for n, p in srdm.branch.autoencoder.named_parameters()}
+    optimizer = model.configure_optimizers()
+    model.training_step(tiny.batch(2), 0).backward()
+    optimizer.step()
+    after = dict(srdm.branch.autoencoder.named_parameters())
+    moved = {n for n, p in before.items() if not torch.equal(p, after[n])}
+    assert moved
+    assert all(name.startswith("codec.refinement") for name in moved)
+    model.save_pretrained(tmp_path)
+    exported = load_component(tmp_path, "autoencoder")
+    assert torch.equal(
+        exported.refinement.leave.bias, srdm.branch.autoencoder.codec.refinement.leave.bias
+    )
 
 
 class Stages(nn.Module):

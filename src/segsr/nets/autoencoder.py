@@ -33,6 +33,11 @@ class Autoencoder(nn.Module):
             return int(self.codec.config.patch)
         return int(2 ** (len(self.codec.config.block_out_channels) - 1))
 
+    def train_refinement(self) -> None:
+        """Let the refinement of a `PatchAutoencoder`, if it has one, be trained."""
+        if isinstance(self.codec, PatchAutoencoder) and self.codec.refinement is not None:
+            self.codec.refinement.requires_grad_(True)
+
     def encode(
         self, images: Float[Tensor, "b 3 h w"], generator: torch.Generator | None = None
     ) -> Float[Tensor, "b c lh lw"]:

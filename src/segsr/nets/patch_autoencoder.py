@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segsr.nets.refinement import Refinement
+
 _CERTAIN = -30.0  # the log variance at which diffusers' Gaussian is its mean
 
 
@@ -18,17 +20,23 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
     """Patches in their principal components, with the interface of `diffusers.AutoencoderKL`.
 
     The encoder is a strided convolution, the decoder its transpose. The basis is orthonormal, so
-    an error in the latents is the same error in the pixels.
+    an error in the latents is the same error in the pixels. Patches do not overlap, so predicted
+    ones meet in faint seams; the refinement learns to smooth them (see `PixelSRDM`).
 
     Args:
         patch: Side of a patch in pixels: the factor between image and latent grid.
         latent_channels: Components kept, at most 3 * patch**2.
         scaling_factor: What latents are multiplied by before diffusion.
+        refine_channels: Hidden channels of the decoder's `Refinement`; 0 leaves it out.
     """
 
     @register_to_config
     def __init__(
-        self, patch: int = 4, latent_channels: int = 24, scaling_factor: float = 1.0
+        self,
+        patch: int = 4,
+        latent_channels: int = 24,
+        scaling_factor: float = 1.0,
+        refine_channels: int = 0,
     ) -> None:
         super().__init__()
         dimensions = 3 * patch**2
@@ -41,6 +49,7 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         basis = torch.eye(dimensions)[:latent_channels]
         self.encoder = nn.Parameter(basis.view(latent_channels, 3, patch, patch).clone())
         self.decoder = nn.Parameter(self.encoder.detach().clone())
+        self.refinement = Refinement(refine_channels, patch) if refine_channels else None
 
     @torch.no_grad()
     def fit(self, images: Float[Tensor, "b 3 h w"]) -> None:
@@ -70,4 +79,17 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):
         with torch.autocast(latents.device.type, enabled=False):
             images = F.conv_transpose2d(latents, self.decoder, stride=patch)
         offset = self.mean.view(3, patch, patch).repeat(1, *latents.shape[-2:])
-        return DecoderOutput(sample=images + offset)
+        images = images + offset
+        return DecoderOutput(sample=images if self.refinement is None else self.refinement(images))
+
+
+def refined(codec: PatchAutoencoder, channels: int) -> PatchAutoencoder:
+    """Return `codec` with a fresh refinement; `codec` itself if it has one of that width."""
+    config = codec.config
+    if config.refine_channels == channels:
+        return codec
+    sizes = config.patch, config.latent_channels, config.scaling_factor
+    found = PatchAutoencoder(*sizes, refine_channels=channels)
+    for name in ("mean", "encoder", "decoder"):
+        setattr(found, name, getattr(codec, name))
+    return found

@@ -30,6 +30,8 @@ class PixelSRDM(Task):
     from pure noise, so that the network is trained on what it meets in use (a roll-out, without
     gradient).
 
+    This is where the refinement of a `PatchAutoencoder` learns, the rest of which stays frozen.
+
     Args:
         srdm: The branch; its scheduler predicts x0 ("sample"), its `steps` are the nodes.
         loss: What a predicted picture is trained on.
@@ -51,6 +53,7 @@ class PixelSRDM(Task):
     ) -> None:
         super().__init__(**task)
         self.srdm = srdm
+        srdm.branch.autoencoder.train_refinement()
         self.loss = loss
         self.teacher = teacher
         self.rollout = rollout
