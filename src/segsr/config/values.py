@@ -6,7 +6,7 @@ import inspect
 import json
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -96,8 +96,18 @@ def annotations(target: str) -> dict[str, Any]:
             hints = typing.get_type_hints(function)
         except Exception:  # a name that only a type checker knows
             continue
-        found = {**hints, **found}
+        found = {**{name: _listed(hint) for name, hint in hints.items()}, **found}
     return found
+
+
+def _listed(hint: Any) -> Any:
+    """`hint` with lists for iterables, whose items nobody looks at before they are wanted."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Iterable and arguments:
+        return list[arguments[0]]  # type: ignore[valid-type]
+    if origin in (typing.Union, types.UnionType):
+        return typing.Union[tuple(map(_listed, arguments))]  # noqa: UP007
+    return hint
 
 
 def in_words(hint: Any) -> str:
@@ -139,7 +149,8 @@ def _takes_text(hint: Any) -> bool:
 def _is_built(value: Any) -> bool:
     """Whether there is something in `value` that is still to be built, or not known."""
     if isinstance(value, dict):
-        return "_target_" in value or any(map(_is_built, value.values()))
+        dropped = all(part is None for part in value.values())  # callbacks, by name
+        return "_target_" in value or dropped or any(map(_is_built, value.values()))
     if isinstance(value, list):
         return any(map(_is_built, value))
     return isinstance(value, str) and UNKNOWN in value
