@@ -63,6 +63,8 @@ def load_denoiser(
     sha256: str | None = None,
     head_dim: int | None = None,
     prompt_embedding: str | Path | None = None,
+    guidance_channels: int = 256,
+    sft_hidden: int = 128,
     **options: Any,
 ) -> ImageDenoiser:
     """Return an `ImageDenoiser` on the U-Net of a Stable Diffusion, its SFTs freshly initialised.
@@ -76,7 +78,9 @@ def load_denoiser(
         sha256: Digest that a single file must have.
         head_dim: Channels of an attention head, for a single file; see `unet_config`.
         prompt_embedding: A file of `segsr.checkpoints.prompt.save_prompt`.
-        **options: Arguments of `ImageDenoiser` other than `unet` and `prompt_tokens`.
+        guidance_channels: See `ImageDenoiser`.
+        sft_hidden: See there.
+        **options: Its other arguments.
 
     Raises:
         SegSRError: If the U-Net cannot be had; the message lists the choices.
@@ -92,7 +96,13 @@ def load_denoiser(
         weights = unet_state(below, config["layers_per_block"])
     prompt = base_prompt(source) if prompt_embedding is None else load_prompt(prompt_embedding)
     tokens = _TOKENS if prompt is None else prompt.shape[0]
-    denoiser: ImageDenoiser = ImageDenoiser(unet=config, prompt_tokens=tokens, **options)
+    denoiser: ImageDenoiser = ImageDenoiser(
+        config,
+        prompt_tokens=tokens,
+        guidance_channels=guidance_channels,
+        sft_hidden=sft_hidden,
+        **options,
+    )
     try:
         denoiser.load_base({name: value.float() for name, value in weights.items()})
     except RuntimeError as error:

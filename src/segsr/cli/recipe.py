@@ -61,12 +61,13 @@ def with_recipe(
 
     @wraps(act)
     def run(arguments: argparse.Namespace) -> int:
-        from segsr.config import load_recipe, resolved_yaml
+        from segsr.config import check, load_recipe, resolved_yaml
 
         cfg = load_recipe(arguments.config or arguments.default_recipe, arguments.overrides)
         if arguments.print_config:
             print(resolved_yaml(cfg), end="")
             return DONE
+        check(cfg)
         return act(arguments, cfg)
 
     return run

@@ -77,7 +77,7 @@ def _trainer(node: DictConfig, folder: Path) -> Trainer:
         named = settings.get(key)
         if isinstance(named, dict):
             settings[key] = [part for part in named.values() if part is not None]
-    trainer: Trainer = build({**settings, "default_root_dir": str(folder)})
+    trainer: Trainer = build({**settings, "default_root_dir": str(folder)}, "trainer")
     return trainer
 
 

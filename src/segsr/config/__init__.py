@@ -5,9 +5,9 @@ search path, the folder that ships with segsr second, so a recipe of the user's 
 packaged groups (`model`, `data`, `degradation`, `trainer`, ...) from anywhere.
 """
 
-from segsr.config.constructors import build
+from segsr.config.constructors import build, check
 from segsr.config.content import filled, require, resolved_yaml
 from segsr.config.load import load_recipe
 from segsr.config.packaged import packaged_conf
 
-__all__ = ["build", "filled", "load_recipe", "packaged_conf", "require", "resolved_yaml"]
+__all__ = ["build", "check", "filled", "load_recipe", "packaged_conf", "require", "resolved_yaml"]

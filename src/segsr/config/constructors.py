@@ -2,41 +2,69 @@
 
 from __future__ import annotations
 
-import inspect
-import pydoc
-from collections.abc import Iterator
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
+from segsr.config.content import filled
+from segsr.config.located import parameters
+from segsr.config.values import UNKNOWN, check_run_values, check_values, constructors
 from segsr.errors import SegSRError
 from segsr.nearest import nearest
 
+LIBRARIES = ("nets", "pretrained")
+"""Sections of nodes that others refer to; what nobody refers to is not built."""
 
-def build(node: Any) -> Any:
+
+def build(node: Any, key: str = "") -> Any:
     """What `node` describes: every `_target_` called, with plain dicts and lists as arguments.
 
+    Args:
+        node: Of a recipe, or plain dicts and lists.
+        key: Where plain ones stand in the recipe, for errors.
+
     Raises:
-        SegSRError: A constructor that is not to be found or does not know an argument; or what
-            the constructor itself raised as a SegSRError.
+        SegSRError: A constructor that is not to be found, does not know an argument or takes no
+            such value; or what the constructor itself raised as a SegSRError.
     """
     if OmegaConf.is_config(node):
+        key = node._get_full_key("")
         node = OmegaConf.to_container(node, resolve=True)
     if not isinstance(node, dict | list):
         raise SegSRError(f"cannot build {node!r}: a node is a _target_ and its arguments")
-    _check_arguments(node)
+    _check_names(node, key)
+    check_values(node, key)
     try:
         return instantiate(node, _convert_="all")
     except InstantiationException as error:
-        if isinstance(error.__cause__, SegSRError):
-            raise error.__cause__ from None
+        cause = error.__cause__
+        if isinstance(cause, SegSRError):
+            raise cause from None
+        if cause is not None and _is_refusal(cause):
+            raise SegSRError(_refusal(node, key, error, cause)) from cause
         raise
 
 
-def _check_arguments(node: Any) -> None:
-    for target, arguments in _constructors(node):
+def check(cfg: DictConfig) -> None:
+    """Check names and values of everything that the recipe `cfg` describes, and build nothing.
+
+    Raises:
+        SegSRError: See `build`; naming the first key.
+    """
+    cfg = cfg.copy()
+    check_run_values({key: cfg[key] for key in cfg if not OmegaConf.is_missing(cfg, key)})
+    if cfg.get("run_dir") is None:
+        cfg.run_dir = UNKNOWN
+    for section, node in filled(cfg, UNKNOWN).items():
+        if section not in LIBRARIES:
+            _check_names(node, section)
+            check_values(node, section)
+
+
+def _check_names(node: Any, key: str) -> None:
+    for _, target, arguments in constructors(node, key):
         known = parameters(target)
         if known is None:
             continue
@@ -45,39 +73,23 @@ def _check_arguments(node: Any) -> None:
                 raise SegSRError(f"{target} has no argument {name}{nearest(name, known)}")
 
 
-def _constructors(node: Any) -> Iterator[tuple[str, list[str]]]:
-    """Every `_target_` in `node` with the names of the arguments it is given."""
-    if isinstance(node, dict):
-        if isinstance(node.get("_target_"), str):
-            hydras_own = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
-            yield node["_target_"], [name for name in node if name not in hydras_own]
-        for value in node.values():
-            yield from _constructors(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _constructors(value)
+def _is_refusal(cause: BaseException) -> bool:
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    return isinstance(cause, TypeError | ValueError | MisconfigurationException)
 
 
-def parameters(target: str) -> set[str] | None:
-    """The names of the arguments `target` takes; None if it takes any.
-
-    Where a class hands `**options` on, the arguments of the classes it inherits from count too.
-    """
-    constructor: Any = pydoc.locate(target)
-    if constructor is None:
-        raise SegSRError(f"no {target}: a _target_ is the full name of a class or function")
-    names: set[str] = set()
-    for part in constructor.__mro__ if inspect.isclass(constructor) else (constructor,):
-        try:
-            parameters = inspect.signature(part).parameters
-        except (TypeError, ValueError):  # written in C
-            return None
-        kinds = inspect.Parameter
-        names |= {
-            name
-            for name, parameter in parameters.items()
-            if parameter.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL)
-        }
-        if not any(parameter.kind is kinds.VAR_KEYWORD for parameter in parameters.values()):
-            return names
-    return None
+def _refusal(node: Any, key: str, error: InstantiationException, cause: BaseException) -> str:
+    """`trainer.devices=0: lightning.Trainer refuses it (...): correct it`."""
+    complaint = " ".join(str(cause).split())[:200].rstrip(". ")
+    target = next((w for w in str(error).split("'")[1::2]), "the constructor")
+    for place, name, arguments in constructors(node, key):
+        if name.rpartition(".")[2] != target.rpartition(".")[2]:
+            continue
+        for argument, value in arguments.items():
+            if f"{argument}={value!r}" in complaint or f"`{argument}`" in complaint:
+                place = f"{place}.{argument}" if place else argument
+                return f"{place}={value}: {name} refuses it ({complaint}): correct it"
+        place = f"{place}: " if place else ""
+        return f"{place}{name} refuses its arguments ({complaint}): correct them"
+    return f"{key or target}: refused ({complaint}): correct it"

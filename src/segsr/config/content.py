@@ -38,7 +38,7 @@ def require(cfg: DictConfig, *sections: str, complete: bool = True) -> None:
         SegSRError: Naming what is missing.
     """
     values = dict(flat(cfg))
-    absent = [section for section in sections if section not in values]
+    absent = [section for section in sections if values.get(section) is None]
     if absent:
         raise SegSRError(
             f"the recipe lacks {', '.join(absent)}: "

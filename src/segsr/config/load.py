@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from segsr.config import packaged
-from segsr.config.constructors import parameters
 from segsr.config.content import flat, open_keys, set_help
+from segsr.config.located import parameters
 from segsr.config.open_values import help_texts
 from segsr.errors import SegSRError
 from segsr.nearest import nearest
@@ -52,6 +52,8 @@ def load_recipe(recipe: str | Path = "compact", overrides: Sequence[str] = ()) -
     parsed = _parse(overrides)
     with initialize_config_dir(str(file.parent), version_base="1.3"):
         free = [override for override in parsed if not _names_a_key(override, file)]
+        for override in free:
+            _check_choice(override)
         base, _ = _compose(file, [_text(override) for override in free])
         known = [_text(each) if each in free else _known(each, base) for each in parsed]
         cfg, choices = _compose(file, known)
@@ -90,6 +92,19 @@ def _names_a_key(override: Override, recipe: Path) -> bool:
         for root in (recipe.parent, packaged.packaged_conf())
     )
     return not is_group and override.type in (OverrideType.CHANGE, OverrideType.DEL)
+
+
+def _check_choice(override: Override) -> None:
+    """Check that an option of a group is called by its name."""
+    value = None if override.is_delete() else override.value()
+    if override.type == OverrideType.CHANGE and not isinstance(value, str | list):
+        key = override.key_or_group
+        shown = "null" if value is None else value
+        options = sorted(path.stem for path in (packaged.packaged_conf() / key).glob("*.yaml"))
+        raise SegSRError(
+            f"{key} must be one of {', '.join(options)}, or a file {key}/NAME.yaml of your own,"
+            f" got {shown}: name one"
+        )
 
 
 def _known(override: Override, base: DictConfig) -> str:

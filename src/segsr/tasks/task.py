@@ -153,7 +153,8 @@ class Task(LightningModule):
         if foreign:
             raise SegSRError(
                 f"the checkpoint's weights are not those of this {type(self).__name__}, first at"
-                f" {foreign[0]}: resume with the recipe saved beside it, -c RUN/config.yaml"
+                f" {foreign[0]}: resume with the recipe saved beside it, -c RUN/config.yaml; a run"
+                " of an earlier version begins anew from the model folder it exported"
             )
 
     def on_fit_start(self) -> None:
