@@ -15,7 +15,7 @@ from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
 from segsr.tasks.pixel_srdm import PixelSRDM
 from segsr.tasks.srdm import SRDM
-from segsr.training.picture_loss import PictureLoss
+from segsr.training.picture_loss import PictureLoss, seam_distance
 
 
 def few_step_srdm(**options) -> SRDM:
@@ -127,6 +127,21 @@ def adversarial(**options) -> PictureLoss:
         ramp=10,
         **options,
     )
+
+
+def test_what_all_patches_share_is_a_seam_and_what_a_picture_shares_is_not() -> None:
+    truth = torch.rand(2, 3, 32, 32)
+    pattern = torch.zeros(3, 4, 4)
+    pattern[:, 0, 0] = 0.16
+    screen = pattern.repeat(1, 8, 8)
+    # a dot of 0.16 on 16 places: 0.15 above their mean there, 0.01 below it elsewhere
+    expected = (0.15 + 15 * 0.01) / 16
+    assert float(seam_distance(truth + screen, truth, 4)) == pytest.approx(expected, rel=1e-4)
+    assert float(seam_distance(truth + 0.1, truth, 4)) == pytest.approx(0, abs=1e-6)
+    loss = PictureLoss(seams=2.0)
+    terms = loss(truth + screen, truth, 0, generator(0))
+    assert float(terms["seams"]) == pytest.approx(2 * expected, rel=1e-4)
+    assert "seams" not in PictureLoss()(truth + screen, truth, 0, generator(0))
 
 
 def test_each_adversarial_term_trains_its_own_side() -> None:

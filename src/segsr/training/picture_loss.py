@@ -21,6 +21,9 @@ class PictureLoss(nn.Module):
     Args:
         gradient: Weight of the L1 between horizontal and vertical differences, beside the pixels'
             L1 of weight 1.
+        seams: Weight of the error that all patches of a picture share (`seam_distance`), a screen
+            of dots which features hardly see or even like.
+        patch: Side of a patch in pixels.
         features: The feature network (`VGGFeatures`); without it there is neither a perceptual nor
             an adversarial term.
         perceptual: Weight of the distance between features.
@@ -35,6 +38,8 @@ class PictureLoss(nn.Module):
         self,
         *,
         gradient: float = 0.0,
+        seams: float = 0.0,
+        patch: int = 4,
         features: nn.Module | None = None,
         perceptual: float = 1.0,
         discriminator: FeatureDiscriminator | None = None,
@@ -44,6 +49,8 @@ class PictureLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.gradient = gradient
+        self.seams = seams
+        self.patch = patch
         self.features = features
         self.perceptual = perceptual
         self.discriminator = None if features is None else discriminator
@@ -70,6 +77,8 @@ class PictureLoss(nn.Module):
         terms = {"l1": F.l1_loss(restored, truth)}
         if self.gradient:
             terms["gradient"] = self.gradient * gradient_distance(restored, truth)
+        if self.seams:
+            terms["seams"] = self.seams * seam_distance(restored, truth, self.patch)
         if self.features is None:
             return terms
         rows, columns = _window(truth.shape[-2:], self.window, generator)
@@ -97,6 +106,18 @@ def gradient_distance(
     """Return the L1 of the differences between neighbouring rows, plus that between columns."""
     difference = restored - truth
     return difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean()
+
+
+def seam_distance(
+    restored: Float[Tensor, "b 3 h w"], truth: Float[Tensor, "b 3 h w"], patch: int
+) -> Float[Tensor, ""]:
+    """Return the mean size of what the errors of all patches of a picture have in common.
+
+    Their mean colour, an error of the whole picture, does not count. Sides must be multiples of
+    `patch`.
+    """
+    shared = F.pixel_unshuffle(restored - truth, patch).mean((2, 3)).unflatten(1, (3, -1))
+    return (shared - shared.mean(2, keepdim=True)).abs().mean()
 
 
 def _mean(maps: list[Tensor]) -> Tensor:
