@@ -11,7 +11,7 @@ from segsr.cli import main
 from segsr.config import build, check, filled, load_recipe, packaged_conf
 from segsr.config.constructors import LIBRARIES
 from segsr.config.located import located
-from segsr.config.values import UNKNOWN, check_values, constructors, hints_of
+from segsr.config.values import UNKNOWN, argument_types, check_values, constructors
 from segsr.errors import SegSRError
 
 RECIPES = sorted(path.stem for path in packaged_conf().glob("*.yaml"))
@@ -38,7 +38,7 @@ def scalars(recipe: str) -> list[tuple[str, str, Any]]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_wrong_type_is_refused_for_every_scalar_argument(recipe) -> None:
     for place, target, name, value in scalars(recipe):
-        hint = hints_of(target).get(name)
+        hint = argument_types(target).get(name)
         assert hint is not None, f"{target} does not say of what type {name} is"
         wrong: list[Any] = [[{"no": "such"}], {"no": ["such"]}]
         if isinstance(value, int | float) and "str" not in str(hint):
@@ -61,7 +61,7 @@ def test_every_annotation_can_be_read() -> None:
     for recipe in RECIPES:
         for _, target, arguments in constructors(sections(recipe)):
             signature = inspect.signature(located(target)).parameters
-            assert set(signature) & set(arguments) <= set(hints_of(target)), target
+            assert set(signature) & set(arguments) <= set(argument_types(target)), target
 
 
 @pytest.mark.parametrize(

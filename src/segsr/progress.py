@@ -9,8 +9,8 @@ from typing import Literal, Protocol, runtime_checkable
 class Progress(Protocol):
     """Hears how far a piece of work is, and of what went wrong on the way."""
 
-    def start(self, what: str, total: int) -> None:
-        """A piece of work begins that has `total` steps; the one before has ended."""
+    def start(self, what: str, total: int | None) -> None:
+        """A piece of work begins that has `total` steps, if known; the one before has ended."""
         ...
 
     def advance(self, count: int = 1) -> None:
@@ -29,7 +29,7 @@ class Progress(Protocol):
 class Silent:
     """A progress that nobody watches."""
 
-    def start(self, what: str, total: int) -> None:
+    def start(self, what: str, total: int | None) -> None:
         """Say nothing."""
 
     def advance(self, count: int = 1) -> None:

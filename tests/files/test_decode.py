@@ -17,8 +17,8 @@ from segsr.files.photo import read_photo
 from segsr.files.pixels import read_format, read_image, read_labels, read_size
 from segsr.files.png16 import encode_png16
 
-STRIP_OFFSETS = 273
-ASCII = 2
+IMAGE_WIDTH, STRIP_OFFSETS = 256, 273
+ASCII, LONG = 2, 4
 DAMAGED = r"is not a readable image \(damaged or cut short: .+\): replace it"
 NO_IMAGE = r"is not a readable image \(cannot identify .+\): convert it to PNG or JPEG, or replace"
 
@@ -26,6 +26,17 @@ NO_IMAGE = r"is not a readable image \(cannot identify .+\): convert it to PNG o
 @pytest.fixture(scope="module")
 def colour() -> Image.Image:
     return Image.fromarray(skimage.data.astronaut()[:60, 200:280])  # 80 wide, 60 high
+
+
+def claiming_more(path: Path) -> None:
+    """A plain TIFF whose width became a million."""
+    content = bytearray(path.read_bytes())
+    (directory,) = struct.unpack_from("<I", content, 4)
+    (count,) = struct.unpack_from("<H", content, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        if struct.unpack_from("<H", content, entry) == (IMAGE_WIDTH,):
+            struct.pack_into("<HII", content, entry + 2, LONG, 1, 1_000_000)
+    path.write_bytes(content)
 
 
 def truncated(path: Path) -> None:
@@ -67,6 +78,7 @@ def worded(path: Path) -> None:
         ("photo.webp", truncated, DAMAGED),
         ("photo.tif", truncated, DAMAGED),
         ("photo.tif", worded, DAMAGED),
+        ("photo.tif", claiming_more, DAMAGED),
         ("photo.jpg", emptied, NO_IMAGE),
         ("photo.jpg", replaced, NO_IMAGE),
     ],

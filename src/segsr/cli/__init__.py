@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from segsr.cli.find_verbs import help_line, import_verb, verb_names
+from segsr.cli.quiet import quieten
 from segsr.cli.statuses import status
 from segsr.nearest import nearest
 
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     verb.add_arguments(parser)
     arguments = parser.parse_intermixed_args(rest)
+    quieten()
     return status(lambda: int(verb.run(arguments)))
 
 

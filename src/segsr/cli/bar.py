@@ -41,14 +41,14 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end()
+        self.end()
 
-    def start(self, what: str, total: int) -> None:
+    def start(self, what: str, total: int | None) -> None:
         """Begin a new line."""
-        self._end()
+        self.end()
         self._drawn = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -74,6 +74,7 @@ class Bar:
         text = f"[{colour}]{kind}[/{colour}] {escape(sentence)}"
         self._console.print(text, soft_wrap=True, highlight=False)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Leave the line as it is; what is printed now stands below it."""
         if self._drawn is not None:
             self._drawn.stop()

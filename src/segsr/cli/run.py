@@ -55,6 +55,8 @@ def _run(stage: Literal["fit", "test", "predict"], cfg: DictConfig, **options: A
             torch.set_float32_matmul_precision(cfg.matmul_precision)
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         model, data, trainer = build(cfg.model), build(cfg.data), _trainer(cfg.trainer, folder)
+        if stage == "fit":
+            _show_steps(trainer)
         with lightnings_exit_unwrapped():
             return getattr(trainer, stage)(
                 model, datamodule=data, ckpt_path=ckpt_path, weights_only=True, **options
@@ -79,6 +81,19 @@ def _trainer(node: DictConfig, folder: Path) -> Trainer:
             settings[key] = [part for part in named.values() if part is not None]
     trainer: Trainer = build({**settings, "default_root_dir": str(folder)}, "trainer")
     return trainer
+
+
+def _show_steps(trainer: Any) -> None:
+    """Have our bar in place of Lightning's, which counts epochs and cuts names."""
+    from lightning.pytorch.callbacks import ProgressBar
+
+    from segsr.cli.bar import Bar
+    from segsr.training.steps_bar import StepsBar
+
+    trainer.callbacks = [
+        StepsBar(Bar()) if isinstance(callback, ProgressBar) else callback
+        for callback in trainer.callbacks
+    ]
 
 
 def _checkpoint(ckpt_path: str | None, run_dir: str | None) -> str | None:

@@ -67,7 +67,7 @@ def check_values(node: Any, key: str = "") -> None:
         SegSRError: Naming the key, the value and what is expected.
     """
     for place, target, arguments in constructors(node, key):
-        hints = hints_of(target)
+        hints = argument_types(target)
         for name, value in arguments.items():
             if name in hints:
                 _check(f"{place}.{name}" if place else name, value, hints[name])
@@ -87,7 +87,7 @@ def constructors(node: Any, key: str = "") -> Iterator[tuple[str, str, dict[str,
 
 
 @cache
-def hints_of(target: str) -> dict[str, Any]:
+def argument_types(target: str) -> dict[str, Any]:
     """The annotations of the arguments that `target` takes, where they can be had."""
     found: dict[str, Any] = {}
     for part in signatures(located(target)):

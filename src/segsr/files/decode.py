@@ -48,6 +48,11 @@ def opened(path: Path) -> Iterator[ImageFile]:
     """
     try:
         with Image.open(path) as image:
+            if _is_short(image, path.stat().st_size):
+                raise SegSRError(
+                    f"{path} is not a readable image (damaged or cut short: {image.width} x"
+                    f" {image.height} pixels are more than the file holds): replace it"
+                )
             yield image
     except SegSRError:
         raise
@@ -103,6 +108,12 @@ def eight_bits(samples: Samples) -> npt.NDArray[np.uint8]:
     if samples.dtype == np.uint8:
         return samples.astype(np.uint8, copy=False)
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _is_short(image: ImageFile, size: int) -> bool:
+    """Whether a file without compression has less than a bit for each pixel it claims."""
+    plain = bool(image.tile) and all(tile[0] == "raw" for tile in image.tile)
+    return plain and 8 * size < image.width * image.height
 
 
 def _stored(image: ImageFile) -> Samples:

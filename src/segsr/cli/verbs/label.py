@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +42,6 @@ def run(arguments: argparse.Namespace, cfg: DictConfig) -> int:
     from segsr.labeling.photos import find_photos_to_label
 
     require(cfg, "labeler", "executor", "vocabulary")
-    _quieten_lightning()
     classes = _names(cfg.vocabulary.get("names"))
     _check_numbers(cfg)
     photos = find_photos_to_label(arguments.photos, None if cfg.root is None else Path(cfg.root))
@@ -154,11 +151,3 @@ def _check_numbers(cfg: DictConfig) -> None:
             raise SegSRError(f"{key} must be a whole number, got {value}: correct it")
     if type(cfg.threshold) not in (int, float):
         raise SegSRError(f"threshold must be a number from 0 to 1, got {cfg.threshold}: correct it")
-
-
-def _quieten_lightning() -> None:
-    """Leave out Lightning's hints, which are for training, and a warning of its own to itself."""
-    import lightning.pytorch  # noqa: F401  (sets its logger's level when it is imported)
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
