@@ -138,12 +138,9 @@ def _damaged(path: Path, error: Exception) -> SegSRError:
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return the names of the tensors that hold a NaN or an infinity."""
-    return [
-        name
-        for name, tensor in tensors.items()
-        if tensor.is_floating_point() and not tensor.isfinite().all()
-    ]
+    """Return the names of the tensors that hold a NaN or an infinity; one without values has none."""
+    valued = {n: t for n, t in tensors.items() if t.is_floating_point() and not t.is_meta}
+    return [name for name, tensor in valued.items() if not tensor.isfinite().all()]
 
 
 def first_line(error: BaseException) -> str:
