@@ -138,7 +138,7 @@ def _damaged(path: Path, error: Exception) -> SegSRError:
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return the names of the tensors that hold a NaN or an infinity; one without values has none."""
+    """Return the names of tensors that hold a NaN or an infinity; on `meta` none do."""
     valued = {n: t for n, t in tensors.items() if t.is_floating_point() and not t.is_meta}
     return [name for name, tensor in valued.items() if not tensor.isfinite().all()]
 
