@@ -126,8 +126,8 @@ def in_words(hint: Any) -> str:
     if origin is not None and arguments and inspect.isclass(origin):
         if issubclass(origin, Mapping):
             return "a mapping"
-        words = "words" if arguments[0] is str else in_words(arguments[0]).partition(" ")[2]
-        return f"a list of {words or 'values'}"
+        item = "words" if arguments[0] is str else in_words(arguments[0]).partition(" ")[2]
+        return f"a list of {item or 'values'}"
     return _WORDS.get(hint) or f"a {getattr(hint, '__name__', str(hint))}"
 
 
