@@ -54,7 +54,7 @@ def check(cfg: DictConfig) -> None:
         SegSRError: See `build`; naming the first key.
     """
     cfg = cfg.copy()
-    check_run_values({str(key): cfg[key] for key in cfg if not OmegaConf.is_missing(cfg, key)})
+    check_run_values(filled(cfg, UNKNOWN))
     if cfg.get("run_dir") is None:
         cfg.run_dir = UNKNOWN
     for section, node in filled(cfg, UNKNOWN).items():

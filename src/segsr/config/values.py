@@ -29,8 +29,10 @@ RUN_VALUES: dict[str, Any] = {
     "batch_size": int,
     "examples": int,
     "figures": int,
+    "vocabulary": dict[str, Any] | None,
+    "vocabulary.names": list[str],
 }
-"""What recipes state beside constructors, wherever a key of that name stands at the top."""
+"""What recipes state beside constructors, where they have these keys."""
 _HYDRAS_OWN = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _WORDS = {
     int: "a whole number",
@@ -49,8 +51,10 @@ def check_run_values(recipe: Mapping[str, Any]) -> None:
         SegSRError: Naming the key, the value and what is expected.
     """
     for key, hint in RUN_VALUES.items():
-        if key in recipe:
-            _check(key, recipe[key], hint)
+        section, _, name = key.rpartition(".")
+        holder = recipe.get(section) or {} if section else recipe
+        if name in holder:
+            _check(key, holder[name], hint)
 
 
 def check_values(node: Any, key: str = "") -> None:
@@ -122,7 +126,8 @@ def in_words(hint: Any) -> str:
     if origin is not None and arguments and inspect.isclass(origin):
         if issubclass(origin, Mapping):
             return "a mapping"
-        return f"a list of {in_words(arguments[0]).partition(' ')[2] or 'values'}"
+        item = "words" if arguments[0] is str else in_words(arguments[0]).partition(" ")[2]
+        return f"a list of {item or 'values'}"
     return _WORDS.get(hint) or f"a {getattr(hint, '__name__', str(hint))}"
 
 
@@ -138,6 +143,8 @@ def _check(key: str, value: Any, hint: Any) -> None:
     except ValidationError as error:
         quotes = isinstance(value, int | float) and _takes_text(hint)
         remedy = f"put it in quotes, {key}=\"'{value}'\"" if quotes else "correct it"
+        if hint == list[str] and isinstance(value, list):
+            remedy = 'put what YAML takes for a number or a truth value (no, on, 1) in quotes, "no"'
         shown = "null" if value is None else value
         raise SegSRError(f"{key} must be {in_words(hint)}, got {shown}: {remedy}") from error
 
