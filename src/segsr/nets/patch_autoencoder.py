@@ -89,7 +89,7 @@ def refined(codec: PatchAutoencoder, channels: int) -> PatchAutoencoder:
     if config.refine_channels == channels:
         return codec
     sizes = config.patch, config.latent_channels, config.scaling_factor
-    found = PatchAutoencoder(*sizes, refine_channels=channels)
+    found: PatchAutoencoder = PatchAutoencoder(*sizes, refine_channels=channels)
     for name in ("mean", "encoder", "decoder"):
         setattr(found, name, getattr(codec, name))
     return found
