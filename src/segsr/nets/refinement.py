@@ -24,9 +24,8 @@ class Refinement(nn.Module):
         self.patch = patch
         self.enter = nn.Conv2d(3 * patch**2, channels * patch**2, 3, padding=1)
         self.leave = nn.Conv2d(channels, 3, 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        assert self.leave.bias is not None
-        nn.init.zeros_(self.leave.bias)
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
         """Return the refined images; sides must be multiples of the patch."""

@@ -116,7 +116,7 @@ def seam_distance(
     Their mean colour, an error of the whole picture, does not count. Sides must be multiples of
     `patch`.
     """
-    error = F.pixel_unshuffle(restored - truth, patch).mean((2, 3))
+    error: Tensor = F.pixel_unshuffle(restored - truth, patch).mean((2, 3))
     shared = error.view(len(error), 3, patch**2)
     return (shared - shared.mean(2, keepdim=True)).abs().mean()
 
