@@ -1,18 +1,24 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+RUNS := $(VENV)/runs
 INSTALLED := $(VENV)/installed
 
 .PHONY: setup demo test check fmt table2 compact gpu
 
 setup: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml
+# What restoring and training need; the rest is for tests, checks and metrics of others.
+$(RUNS): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(INSTALLED): $(RUNS)
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@
 
-demo: setup
+demo: $(RUNS)
 	$(BIN)/python examples/demo.py --out demo_output
 
 test: setup
