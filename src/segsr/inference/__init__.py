@@ -1,1 +1,1 @@
-"""From trained networks to restored photographs: pipeline, tiling, colour and image files."""
+"""From trained networks to restored photographs: pipeline, tiles, bands and image files."""
