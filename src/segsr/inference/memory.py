@@ -85,10 +85,11 @@ def lay_out(
     longest = SCALE * max(height, width)
     wanted = longest if tile == "off" else LARGEST if tile == "auto" else tile
     side = min(wanted, longest)
-    if side > fits:
+    area = min(side, SCALE * height) * min(side, SCALE * width)
+    if area * taken > _SHARE * free:
         if tile != "auto" or fits < SMALLEST:
             raise SegSRError(
-                f"a tile of {side} px takes {side**2 * taken / 2**30:.1f} GiB, but"
+                f"a tile of {side} px takes {area * taken / 2**30:.1f} GiB, but"
                 f" {free / 2**30:.1f} GiB are free: give --tile auto, or --tile"
                 f" {max(SMALLEST, fits // 64 * 64)}."
             )
