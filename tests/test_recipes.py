@@ -23,6 +23,7 @@ NETWORKS = sorted(
 OPEN = {
     "joint": ["weights=W", "data.root=D"],
     "srdm": ["base_model=B", "data.root=D"],
+    "one_step": ["weights=W", "data.root=D"],
     "prior": ["data.root=D"],
     "segdm": ["weights=W", "data.root=D"],
     "table1": ["root=R"],

@@ -80,15 +80,51 @@ def joint_reverse(
         if given is not None:
             masks = torch.where(given == IGNORE_INDEX, masks, given)
         prediction = predict(State(latents, masks), t)
-        log_mask = prediction.mask_log_probs
-        if given is not None:
-            known = log_one_hot(given % log_mask.shape[1], log_mask.shape[1]).to(log_mask)
-            log_mask = torch.where((given == IGNORE_INDEX)[:, None], log_mask, known)
+        log_mask = held(prediction.mask_log_probs, given)
         clean, next_latents = image_step(scheduler, prediction.image, latents, t, generators)
         yield JointStep(t, latents, masks, clean, log_mask)
         if t_next is not None:
             masks = mask_step(mask_abar, log_mask, masks, t, t_next, generators)
             state = State(next_latents, masks)
+
+
+def mask_reverse(
+    predict: Predict,
+    times: Sequence[int],
+    mask_abar: Float[Tensor, " t"],
+    state: State,
+    generators: Sequence[torch.Generator],
+    *,
+    given: Int[Tensor, "b h w"] | None = None,
+) -> Float[Tensor, "b k h w"]:
+    """Return the log probabilities of the clean mask after a reverse process of its own.
+
+    Args:
+        predict: Of whose prediction the mask's part alone counts.
+        times: Steps, noisiest first.
+        mask_abar: See `joint_reverse`.
+        state: Both states at the first step; the image's stays.
+        generators: See `joint_reverse`.
+        given: See `joint_reverse`.
+    """
+    latents, masks = state
+    for t, t_next in zip(times, [*times[1:], None], strict=True):
+        if given is not None:
+            masks = torch.where(given == IGNORE_INDEX, masks, given)
+        log_mask = held(predict(State(latents, masks), t).mask_log_probs, given)
+        if t_next is not None:
+            masks = mask_step(mask_abar, log_mask, masks, t, t_next, generators)
+    return log_mask
+
+
+def held(
+    log_mask: Float[Tensor, "b k h w"], given: Int[Tensor, "b h w"] | None
+) -> Float[Tensor, "b k h w"]:
+    """Return `log_mask`, certain of the classes `given`."""
+    if given is None:
+        return log_mask
+    known = log_one_hot(given % log_mask.shape[1], log_mask.shape[1]).to(log_mask)
+    return torch.where((given == IGNORE_INDEX)[:, None], log_mask, known)
 
 
 def image_step(

@@ -20,6 +20,9 @@ class Conditions:
         prior_logits: The prior's first mask, (B, K, h, w).
         given: Classes held fixed instead of estimated, int64 (B, h, w); 255 leaves a cell free.
             None leaves all.
+        estimate: Log probabilities of the mask where SegDM has gone first, (B, K, h, w): the mask
+            for the image's steps, in place of the one at their time.
+        mask_only: Whether the mask alone is asked for, on its own; the image's state then stays.
     """
 
     canvas: Tensor
@@ -27,6 +30,8 @@ class Conditions:
     features: Tensor
     prior_logits: Tensor
     given: Tensor | None = None
+    estimate: Tensor | None = None
+    mask_only: bool = False
 
     def crop(self, window: Window) -> Conditions:
         """Return what holds inside `window`: views, so that a tile costs no memory."""
@@ -37,4 +42,6 @@ class Conditions:
             window.of(self.features),
             window.of(self.prior_logits),
             None if self.given is None else window.of(self.given),
+            None if self.estimate is None else window.of(self.estimate),
+            self.mask_only,
         )

@@ -22,7 +22,7 @@ from segsr.checkpoints.folder import (
 from segsr.diffusion import gaussian
 from segsr.diffusion.joint_sampler import image_step
 from segsr.errors import SegSRError
-from segsr.model.options import SamplingOptions
+from segsr.model.options import SamplingOptions, Start
 from segsr.nets.autoencoder import Autoencoder
 from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
@@ -48,6 +48,9 @@ class ImageBranch(nn.Module):
             reads it through the guidance alone.
         steps: Sampling steps where `SamplingOptions` names none.
         temperature: Its temperature where it names none.
+        start: Its start where it names none.
+        most_steps: Steps that it was distilled to, beyond which it must not be asked; None takes
+            any number.
         cfw: StableSR's controllable decoder.
         fidelity: Its weight w where `SamplingOptions` names none, from 0 (the plain decoder) to 1.
     """
@@ -65,6 +68,8 @@ class ImageBranch(nn.Module):
         concat_lq: bool = False,
         steps: int = 4,
         temperature: float | int = 1.0,
+        start: Start = "noise",
+        most_steps: int | None = None,
         cfw: ControllableDecoder | None = None,
         fidelity: float = 0.5,
     ) -> None:
@@ -78,6 +83,8 @@ class ImageBranch(nn.Module):
         self.concat_lq = concat_lq
         self.steps = steps
         self.temperature = temperature
+        self.start = start
+        self.most_steps = most_steps
         self.fidelity = fidelity
         self.register_buffer("abar", scheduler.alphas_cumprod.float(), persistent=False)
 
@@ -94,6 +101,11 @@ class ImageBranch(nn.Module):
         """
         if options.fidelity is not None and self.autoencoder.cfw is None:
             raise SegSRError("the model has no controllable decoder (cfw/): leave fidelity out.")
+        if self.most_steps is not None and (options.steps or self.steps) > self.most_steps:
+            raise SegSRError(
+                f"steps is {options.steps or self.steps}, but the model was distilled to"
+                f" {self.most_steps} and does worse with more: leave steps out."
+            )
 
     @torch.no_grad()
     def encode(self, canvas: Float[Tensor, "b 3 sh sw"]) -> Float[Tensor, "b c gh gw"]:
@@ -152,13 +164,25 @@ class ImageBranch(nn.Module):
         generators: list[torch.Generator],
         options: SamplingOptions,
     ) -> Float[Tensor, "b c gh gw"]:
-        """Return the state at the first timestep: pure noise, or the LQ latent noised to `t`."""
+        """Return the state at the first timestep `t`; see `SamplingOptions.start`."""
         chosen = options.temperature
         temperature = self.temperature if chosen is None else chosen
         noise = temperature * gaussian.draw_normal(lq_latents, generators)
-        if options.start == "noise":
+        return self.begin(lq_latents, noise, t, options.start or self.start)
+
+    def begin(
+        self,
+        lq_latents: Float[Tensor, "b c gh gw"],
+        noise: Float[Tensor, "b c gh gw"],
+        t: int,
+        start: Start,
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return the state at the first timestep `t`, made of `noise`, with its gradient."""
+        if start == "noise":
             return noise
         state = self.to_state(lq_latents, lq_latents)
+        if start == "latent":
+            return state
         return gaussian.q_sample(state, noise, self.abar[t].view(1, 1, 1, 1))
 
     def sample(
@@ -221,6 +245,8 @@ class ImageBranch(nn.Module):
             "concat_lq": self.concat_lq,
             "steps": self.steps,
             "temperature": self.temperature,
+            "start": self.start,
+            "most_steps": self.most_steps,
         }
         components = {
             "autoencoder": self.autoencoder.codec,

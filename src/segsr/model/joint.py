@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from segsr.batch import IGNORE_INDEX
-from segsr.checkpoints.folder import find_folder, load_component, save_folder
+from segsr.checkpoints.folder import find_folder, load_component, load_settings, save_folder
 from segsr.diffusion.gaussian import guide
-from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse
+from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse, mask_reverse
+from segsr.diffusion.schedules import trailing_timesteps
 from segsr.diffusion.state import State
 from segsr.model.conditions import Conditions
 from segsr.model.image_branch import ImageBranch
@@ -33,13 +35,23 @@ class JointModel(nn.Module):
         image: The super-resolution branch.
         mask: The segmentation branch.
         bridge: The Dual-Modality Bridge.
+        mask_first: Steps that SegDM takes on its own before the image's first, whose networks then
+            see the mask that it estimates, where it is sure; 0 moves both states together.
     """
 
-    def __init__(self, image: ImageBranch, mask: MaskBranch, bridge: DualModalityBridge) -> None:
+    def __init__(
+        self,
+        image: ImageBranch,
+        mask: MaskBranch,
+        bridge: DualModalityBridge,
+        *,
+        mask_first: int = 0,
+    ) -> None:
         super().__init__()
         self.image = image
         self.mask = mask
         self.bridge = bridge
+        self.mask_first = mask_first
 
     @property
     def device(self) -> torch.device:
@@ -70,30 +82,85 @@ class JointModel(nn.Module):
         """Return both networks' predictions at one time, each having seen the other's state.
 
         A function of nothing but its arguments: of a tile, hand in `state.crop(window)` and
-        `conditions.crop(window)`.
+        `conditions.crop(window)`. First the mask's, then the image's, which is told of it.
+        """
+        log_mask = self.predict_mask(state, conditions, t, options)
+        return Prediction(self.predict_image(state, conditions, t, log_mask, options), log_mask)
+
+    @torch.no_grad()
+    def predict_mask(
+        self, state: State, conditions: Conditions, t: int, options: SamplingOptions
+    ) -> Float[Tensor, "b k gh gw"]:
+        """Return log probabilities of the clean mask, for which the image's state is seen too."""
+        if conditions.estimate is not None:
+            return conditions.estimate
+        latents, masks = state
+        aid = None
+        if options.exchange and not conditions.mask_only:
+            now = as_timesteps(t, latents)
+            aid = self.bridge.aid(
+                self.image.noisy_latents(latents, conditions.lq_latents, now), now
+            )
+        return self.mask.predict(masks, t, conditions.features, aid)
+
+    @torch.no_grad()
+    def predict_image(
+        self,
+        state: State,
+        conditions: Conditions,
+        t: int,
+        log_mask: Float[Tensor, "b k gh gw"],
+        options: SamplingOptions,
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return the image denoiser's output, for which the mask's state is seen where it is sure.
+
+        Args:
+            state: Both states at `t`.
+            conditions: What is known of the photograph.
+            t: Step on the shared clock.
+            log_mask: From `predict_mask`.
+            options: How to sample.
         """
         latents, masks = state
-        now = as_timesteps(t, latents)
-        lq_latents = conditions.lq_latents
-        lq_guidance = self.image.controller(lq_latents, now)
-        aid = None
-        if options.exchange:
-            aid = self.bridge.aid(self.image.noisy_latents(latents, lq_latents, now), now)
-        log_mask = self.mask.predict(masks, t, conditions.features, aid)
-        if options.guidance == 0:
-            return Prediction(self.image.denoise(latents, now, lq_latents, lq_guidance), log_mask)
+        if conditions.mask_only:
+            return latents
+        if conditions.estimate is not None:
+            masks = conditions.estimate.argmax(1)
         sure = self.mask.sure(log_mask)
         if conditions.given is not None:
             sure = sure | (conditions.given != IGNORE_INDEX)
         seen = masks.masked_fill(~sure, IGNORE_INDEX)
-        control = add_guidance(lq_guidance, self.bridge.control(seen, now))
-        if options.guidance == 1:
-            return Prediction(self.image.denoise(latents, now, lq_latents, control), log_mask)
+        now = as_timesteps(t, latents)
+        return self.denoise(latents, now, conditions.lq_latents, seen, options.guidance)
+
+    def denoise(
+        self,
+        state: Float[Tensor, "b c gh gw"],
+        t: Int[Tensor, " b"],
+        lq_latents: Float[Tensor, "b c gh gw"],
+        masks: Int[Tensor, "b gh gw"],
+        guidance: float | int = 1,
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return the image denoiser's output, with its gradient.
+
+        Args:
+            state: The image's, at `t`.
+            t: Its timesteps.
+            lq_latents: What the image controller sees.
+            masks: What the Seg Controller sees; 255 adds nothing.
+            guidance: See `SamplingOptions`.
+        """
+        lq_guidance = self.image.controller(lq_latents, t)
+        if guidance == 0:
+            return self.image.denoise(state, t, lq_latents, lq_guidance)
+        control = add_guidance(lq_guidance, self.bridge.control(masks, t))
+        if guidance == 1:
+            return self.image.denoise(state, t, lq_latents, control)
         both = tuple(torch.cat(pair) for pair in zip(control, lq_guidance, strict=True))
-        twice = (x.repeat(2, 1, 1, 1) for x in (latents, lq_latents))
-        output = self.image.denoise(next(twice), now.repeat(2), next(twice), both)
+        twice = (x.repeat(2, 1, 1, 1) for x in (state, lq_latents))
+        output = self.image.denoise(next(twice), t.repeat(2), next(twice), both)
         guided, alone = output.chunk(2)
-        return Prediction(guide(guided, alone, options.guidance), log_mask)
+        return guide(guided, alone, guidance)
 
     def sample(
         self,
@@ -115,11 +182,39 @@ class JointModel(nn.Module):
         first = int(scheduler.timesteps[0])
         latents = self.image.start_state(conditions.lq_latents, first, generators, options)
         masks = self.mask.start_state(conditions.features, generators)
+        if self.mask_first:
+            estimate = self.estimate(conditions, State(latents, masks), generators, predict)
+            conditions = replace(conditions, estimate=estimate)
         yield from joint_reverse(
             lambda state, t: predict(state, conditions, t),
             scheduler,
             self.mask.abar,
             State(latents, masks),
+            generators,
+            given=conditions.given,
+        )
+
+    def estimate(
+        self,
+        conditions: Conditions,
+        state: State,
+        generators: list[torch.Generator],
+        predict: Predict,
+    ) -> Float[Tensor, "b k gh gw"]:
+        """Return log probabilities of the mask after `mask_first` steps of SegDM on its own.
+
+        Args:
+            conditions: From `read`.
+            state: Both states at the first step.
+            generators: One CPU generator per image.
+            predict: See `sample`.
+        """
+        alone = replace(conditions, mask_only=True)
+        return mask_reverse(
+            lambda state, t: predict(state, alone, t),
+            trailing_timesteps(self.mask_first, len(self.mask.abar)),
+            self.mask.abar,
+            state,
             generators,
             given=conditions.given,
         )
@@ -137,7 +232,7 @@ class JointModel(nn.Module):
         """Write the model folder `folder`: all networks, the scheduler, the settings."""
         self.image.save_pretrained(folder)
         self.mask.save_pretrained(folder)
-        save_folder(folder, {"bridge": self.bridge}, {})
+        save_folder(folder, {"bridge": self.bridge}, {"joint": {"mask_first": self.mask_first}})
 
     @classmethod
     def from_pretrained(
@@ -155,5 +250,6 @@ class JointModel(nn.Module):
         folder = find_folder(model, revision)
         bridge = load_component(folder, "bridge")
         assert isinstance(bridge, DualModalityBridge)
-        joint = cls(ImageBranch.from_pretrained(folder), MaskBranch.from_pretrained(folder), bridge)
+        branches = ImageBranch.from_pretrained(folder), MaskBranch.from_pretrained(folder)
+        joint = cls(*branches, bridge, **load_settings(folder).get("joint", {}))
         return joint.eval()

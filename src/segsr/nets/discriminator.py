@@ -34,6 +34,7 @@ class FeatureDiscriminator(nn.Module):
         pixel_widths: Sequence[int] = (32, 64, 96),
     ) -> None:
         super().__init__()
+        self.feature_channels = list(feature_channels)
         self.heads = nn.ModuleList(_head(channels, width) for channels in feature_channels)
         layers: list[nn.Module] = []
         channels = 3

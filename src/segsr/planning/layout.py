@@ -13,11 +13,13 @@ from segsr.config import build, filled
 from segsr.errors import SegSRError
 from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.tasks.task import Task
+from segsr.training.perceptual import TimmFeatures
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _LOADERS = "segsr.checkpoints."
+_FEATURES = "segsr.training.perceptual.load_timm_features"
 SD21_UNET = {
     "sample_size": 64,
     "cross_attention_dim": 1024,
@@ -75,6 +77,11 @@ def lay_out_denoiser(
     return denoiser
 
 
+def lay_out_features(name: str | None) -> TimmFeatures | None:
+    """A feature network of timm."""
+    return None if name is None else TimmFeatures(name, pretrained=False)
+
+
 def _with_networks(node: Any, nets: dict[str, Any]) -> Any:
     """`node`, in which what would read a file lays out a network instead."""
     if isinstance(node, list):
@@ -82,6 +89,8 @@ def _with_networks(node: Any, nets: dict[str, Any]) -> Any:
     if not isinstance(node, dict):
         return node
     target = str(node.get("_target_", ""))
+    if target == _FEATURES:
+        return {"_target_": f"{__name__}.lay_out_features", "name": node["name"]}
     if not target.startswith(_LOADERS):
         return {key: _with_networks(value, nets) for key, value in node.items()}
     here = f"{__name__}."

@@ -48,6 +48,7 @@ class JointSegSR(Task):
             semantic guidance possible and each branch able to run alone.
         clean_mask: Probability with which the Seg Controller sees the true mask instead of S_t in
             training, which makes a mask handed in by the user a known input.
+        mask_first: See `JointModel`; training moves both states together all the same.
         **task: See `Task`.
     """
 
@@ -62,6 +63,7 @@ class JointSegSR(Task):
         mask_weight: float = 1.0,
         drop: float = 0.1,
         clean_mask: float = 0.1,
+        mask_first: int = 0,
         **task: Any,
     ) -> None:
         super().__init__(**task)
@@ -74,6 +76,7 @@ class JointSegSR(Task):
         self.mask_weight = mask_weight
         self.drop = drop
         self.clean_mask = clean_mask
+        self.mask_first = mask_first
         self.metrics.update(
             {
                 "restored": restoration_metrics(),
@@ -87,7 +90,8 @@ class JointSegSR(Task):
     @property
     def model(self) -> JointModel:
         """The model that is trained, for use without Lightning."""
-        return JointModel(self.srdm.branch, self.segdm.branch, self.bridge)
+        parts = self.srdm.branch, self.segdm.branch, self.bridge
+        return JointModel(*parts, mask_first=self.mask_first)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the image's and the mask's loss at one time, each branch seeing the other."""
@@ -181,7 +185,8 @@ class JointSegSR(Task):
             SegSRError: If the model or a component of it cannot be had.
         """
         joint = JointModel.from_pretrained(model, revision=revision)
-        return cls(SRDM(joint.image), SegDM(joint.mask), joint.bridge, **options).eval()
+        parts = SRDM(joint.image), SegDM(joint.mask), joint.bridge
+        return cls(*parts, **{"mask_first": joint.mask_first, **options}).eval()
 
     def evaluate(self, batch: Batch) -> Predictions:
         """Restore the batch, measure it against bicubic and the prior, and picture it."""

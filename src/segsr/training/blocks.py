@@ -16,9 +16,13 @@ _BLOCKS = (GuidedResnetBlock, ResnetBlock2D, BasicTransformerBlock, Attention, S
 
 
 def blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the outermost residual and attention blocks within `module`."""
+    """Yield the outermost residual and attention blocks within `module`, each once."""
+    yield from dict.fromkeys(_outermost(module))
+
+
+def _outermost(module: nn.Module) -> Iterator[nn.Module]:
     if isinstance(module, _BLOCKS):
         yield module
         return
     for child in module.children():
-        yield from blocks(child)
+        yield from _outermost(child)

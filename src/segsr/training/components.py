@@ -12,9 +12,10 @@ from rich.table import Table
 from torch import nn
 
 from segsr.model.image_branch import ImageBranch
+from segsr.model.joint import JointModel
 from segsr.model.mask_branch import MaskBranch
 
-_HOLDERS = (LightningModule, ImageBranch, MaskBranch)
+_HOLDERS = (LightningModule, JointModel, ImageBranch, MaskBranch)
 
 
 class Component(NamedTuple):
@@ -26,19 +27,35 @@ class Component(NamedTuple):
     dtype: str
 
 
-def networks(task: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Yield the networks of `task` by name, those within the tasks and models that it holds too."""
-    for name, child in task.named_children():
+def networks(task: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the networks of `task` by name, those within the tasks and models that it holds too.
+
+    One that several of them hold has the first one's name.
+    """
+    seen = set()
+    for name, child in _named(task, ""):
+        if child not in seen:
+            seen.add(child)
+            yield name, child
+
+
+def _named(holder: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in holder.named_children():
         if isinstance(child, _HOLDERS):
-            yield from networks(child, f"{prefix}{name}.")
+            yield from _named(child, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", child
 
 
 def components(task: nn.Module) -> Iterator[Component]:
-    """Yield what there is to say of every network of `task`."""
+    """Yield what there is to say of every network of `task`.
+
+    Weights that several networks share count for the first one.
+    """
+    seen = set()
     for name, network in networks(task):
-        if parameters := list(network.parameters()):
+        if parameters := [p for p in network.parameters() if p not in seen]:
+            seen.update(parameters)
             dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in parameters})
             yield Component(
                 name,

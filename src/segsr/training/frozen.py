@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from segsr.errors import SegSRError
 from segsr.training.components import networks
-from segsr.training.trained import frozen_names
+from segsr.training.trained import all_tensors, frozen_names
 
 _KEY = "frozen_weights_sha256"
 
@@ -59,7 +59,7 @@ def frozen_digests(task: nn.Module) -> dict[str, str]:
     """Return the sha256 of what is frozen in each network of `task`, by the network's name."""
     found = {}
     for name, network in networks(task):
-        tensors = dict([*network.named_parameters(), *network.named_buffers()])
+        tensors = all_tensors(network)
         if frozen := sorted(frozen_names(network)):
             digest = hashlib.sha256()
             for key in frozen:

@@ -64,7 +64,8 @@ class PrepareNetworks(Callback):
         dtype = _AUTOCAST.get(precision)
         if self.low_precision_frozen and dtype is not None:
             for parameter in _castable(module):
-                if not parameter.requires_grad and parameter.ndim > 1:
+                shared = parameter.dtype == dtype  # with a network that was cast before
+                if not (parameter.requires_grad or parameter.ndim < 2 or shared):
                     self._exact.append((parameter, parameter.data))
                     parameter.data = parameter.data.to(dtype)
         if self.compile:

@@ -7,25 +7,27 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segsr.errors import SegSRError
 from segsr.nets.discriminator import FeatureDiscriminator
 from segsr.training.perceptual import feature_distance
 
 
 class PictureLoss(nn.Module):
-    """L1 on pixels and their gradients, a perceptual term, and an adversarial one.
+    """L1 or L2 on pixels, L1 on their gradients, a perceptual term, and an adversarial one.
 
     The discriminator learns within the same backward pass: the generator's term sees it frozen, its
     own term sees the restored pictures detached. So one optimizer trains both, and checkpoints,
     accumulation and distributed training need nothing of their own.
 
     Args:
-        gradient: Weight of the L1 between horizontal and vertical differences, beside the pixels'
-            L1 of weight 1.
+        l1: Weight of the pixels' mean absolute error.
+        l2: Weight of their mean squared error.
+        gradient: Weight of the L1 between horizontal and vertical differences.
         seams: Weight of the error that all patches of a picture share (`seam_distance`), a screen
             of dots which features hardly see or even like.
         patch: Side of a patch in pixels.
-        features: The feature network (`VGGFeatures`); without it there is neither a perceptual nor
-            an adversarial term.
+        features: The feature network (`VGGFeatures`, `TimmFeatures`); without it there is neither a
+            perceptual nor an adversarial term.
         perceptual: Weight of the distance between features.
         discriminator: Without it there is no adversarial term.
         adversarial: Weight of the adversarial term.
@@ -37,6 +39,8 @@ class PictureLoss(nn.Module):
     def __init__(
         self,
         *,
+        l1: float | int = 1.0,
+        l2: float | int = 0.0,
         gradient: float = 0.0,
         seams: float = 0.0,
         patch: int = 4,
@@ -48,12 +52,17 @@ class PictureLoss(nn.Module):
         window: int | None = None,
     ) -> None:
         super().__init__()
+        if not (l1 or l2):
+            raise SegSRError("l1 and l2 are both 0, but pixels must count: give one of them a weight")
+        self.l1 = l1
+        self.l2 = l2
         self.gradient = gradient
         self.seams = seams
         self.patch = patch
         self.features = features
         self.perceptual = perceptual
         self.discriminator = None if features is None else discriminator
+        _check_channels(features, self.discriminator)
         self.adversarial = adversarial
         self.ramp = ramp
         self.window = window
@@ -74,7 +83,11 @@ class PictureLoss(nn.Module):
             generator: A CPU generator for the window.
         """
         restored = restored.float()
-        terms = {"l1": F.l1_loss(restored, truth)}
+        terms = {}
+        if self.l1:
+            terms["l1"] = self.l1 * F.l1_loss(restored, truth)
+        if self.l2:
+            terms["l2"] = self.l2 * F.mse_loss(restored, truth)
         if self.gradient:
             terms["gradient"] = self.gradient * gradient_distance(restored, truth)
         if self.seams:
@@ -119,6 +132,16 @@ def seam_distance(
     error: Tensor = F.pixel_unshuffle(restored - truth, patch).mean((2, 3))
     shared = error.view(len(error), 3, patch**2)
     return (shared - shared.mean(2, keepdim=True)).abs().mean()
+
+
+def _check_channels(features: nn.Module | None, discriminator: FeatureDiscriminator | None) -> None:
+    given = getattr(features, "channels", None)
+    if discriminator is None or given is None or list(given) == discriminator.feature_channels:
+        return
+    raise SegSRError(
+        f"the discriminator reads maps of {discriminator.feature_channels} channels, but the feature"
+        f" network gives maps of {list(given)}: set feature_channels of the discriminator to these"
+    )
 
 
 def _mean(maps: list[Tensor]) -> Tensor:

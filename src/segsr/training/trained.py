@@ -21,7 +21,14 @@ def trained_tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def frozen_names(module: nn.Module) -> list[str]:
-    """The names of all other parameters and buffers of `module`."""
+    """The names of all other parameters and buffers of `module`, every one that a tensor has."""
     trained = trained_tensors(module)
-    everything = [*module.named_parameters(), *module.named_buffers()]
-    return [name for name, _ in everything if name not in trained]
+    return [name for name in all_tensors(module) if name not in trained]
+
+
+def all_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The parameters and buffers of `module`; what two networks share stands under both names."""
+    return {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }

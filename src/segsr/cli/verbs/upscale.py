@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=positive, metavar="N", help="sampling steps (default: the model's own)")
     add("--seed", type=int, default=0, metavar="N", help="the same seed draws the same details")
     add("--guidance", type=float, default=1.0, metavar="W", help="semantic guidance scale")
-    add("--start", choices=("noise", "lq"), default="noise", help="begin from noise or noised LQ")
+    add("--start", choices=("noise", "lq", "latent"), help="begin from noise, noised LQ, or LQ")
     add(
         "--temperature",
         type=positive_or_zero,
