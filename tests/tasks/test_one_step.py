@@ -23,7 +23,6 @@ from segsr.training.lora import merged
 from segsr.training.networks import PrepareNetworks
 from segsr.training.picture_loss import PictureLoss
 
-
 BATCH = tiny.batch(2, 32)
 
 

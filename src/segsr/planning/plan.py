@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -104,7 +105,8 @@ def _plan(cfg: DictConfig) -> Plan:
     live = LiveMemory()
     with FakeTensorMode(allow_non_fake_inputs=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # there is no trainer to log to, and no data to point to
-        model = lay_out(cfg)
+        with patch.object(torch.nn.Module, "to", _stay):
+            model = lay_out(cfg)
         callbacks: Any = cfg.trainer.get("callbacks") or {}
         if callbacks.get("networks") is not None:
             prepared = build({**callbacks.networks, "compile": False, "channels_last": False})
@@ -147,6 +149,11 @@ def _plan(cfg: DictConfig) -> Plan:
         activations=max(live.peak - parameters - weights - state, 0),
     )
     return _among(plan, weights, _devices(cfg.trainer), sharded=_is_sharded(cfg.trainer))
+
+
+def _stay(module: torch.nn.Module, *to: Any, **how: Any) -> torch.nn.Module:
+    """In place of `Module.to`: fake parameters can be nowhere else, and refuse the attempt."""
+    return module
 
 
 def _among(plan: Plan, trained: int, devices: int, *, sharded: bool) -> Plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -80,6 +80,8 @@ class TimmFeatures(nn.Module):
                 " timm that knows features_only, and its weights as a file where the hub is out of"
                 " reach"
             ) from error
+        if stored is not None:
+            _check_loaded(self.network, stored["state_dict"], f"{weights} as {name}")
         self.channels: list[int] = self.network.feature_info.channels()
         config = self.network.pretrained_cfg
         for statistic in ("mean", "std"):
@@ -96,6 +98,17 @@ class TimmFeatures(nn.Module):
         """Return the feature maps of `images` in [0, 1], finest first."""
         maps: list[Tensor] = self.network((images - self.mean) / self.std)
         return maps
+
+
+def _check_loaded(network: nn.Module, stored: Mapping[str, Tensor], what: str) -> None:
+    """Check that no weight is left as it was drawn; timm only warns, and renames as it loads."""
+    by_size: dict[int, list[Tensor]] = {}
+    for tensor in stored.values():
+        by_size.setdefault(tensor.numel(), []).append(tensor.flatten().float())
+    for name, parameter in network.named_parameters():
+        ours = parameter.detach().flatten()
+        if not any(torch.equal(ours, theirs) for theirs in by_size.get(len(ours), [])):
+            raise SegSRError(f"{what} has no weights for {name}: give the file of that very model")
 
 
 def load_timm_features(name: str | None, weights: str | Path | None = None) -> TimmFeatures | None:

@@ -53,7 +53,7 @@ class PictureLoss(nn.Module):
     ) -> None:
         super().__init__()
         if not (l1 or l2):
-            raise SegSRError("l1 and l2 are both 0, but pixels must count: give one of them a weight")
+            raise SegSRError("l1 and l2 are both 0, but pixels must count: give one a weight")
         self.l1 = l1
         self.l2 = l2
         self.gradient = gradient
@@ -139,8 +139,8 @@ def _check_channels(features: nn.Module | None, discriminator: FeatureDiscrimina
     if discriminator is None or given is None or list(given) == discriminator.feature_channels:
         return
     raise SegSRError(
-        f"the discriminator reads maps of {discriminator.feature_channels} channels, but the feature"
-        f" network gives maps of {list(given)}: set feature_channels of the discriminator to these"
+        f"the discriminator reads maps of {discriminator.feature_channels} channels, but the"
+        f" feature network gives maps of {list(given)}: set the discriminator's feature_channels"
     )
 
 
