@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from scipy import ndimage
 
 from segsr.inference import colour
 from segsr.inference.colour import adain, low_frequencies, match_colour_, wavelet
+from segsr.inference.memory import Layout
+from segsr.inference.pipeline import SegSRPipeline
+from segsr.inference.tiles import Tiling
 from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
 
@@ -95,3 +99,18 @@ def test_a_cast_is_taken_back() -> None:
     match_colour_(image, lq, "wavelet")
     shift = (image - to_canvas(lq[None])[0]).mean((1, 2)).abs() * 255
     assert shift.max() < 0.5
+
+
+@pytest.mark.parametrize("how", ["adain", "wavelet"])
+def test_photographs_that_go_in_bands_have_their_colours_too(how, monkeypatch) -> None:
+    pipeline = SegSRPipeline(tiny.joint(seed=1).model.eval())
+    pipeline.set_progress_bar_config(disable=True)
+    lq = photograph(80, 24)
+    in_bands = Layout(Tiling(40, 4, 2), 40, 8, 2)
+    monkeypatch.setattr(SegSRPipeline, "lay_out", lambda *a: in_bands)
+    found = pipeline(lq, colour=how, temperature=0)
+    assert found.image.dtype == torch.uint8
+    shift = (found.image.float() - 255 * to_canvas(lq[None])[0]).mean((1, 2)).abs()
+    assert shift.max() < 0.5
+    plain = pipeline(lq, colour="none", temperature=0).image.float()
+    assert (plain - 255 * to_canvas(lq[None])[0]).mean((1, 2)).abs().max() > 0.5

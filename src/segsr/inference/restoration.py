@@ -132,8 +132,8 @@ def resized(restoration: Restoration, height: int, width: int) -> Restoration:
     """Return a restoration at another size, with its trajectory."""
 
     def sized(one: Restoration | RestorationStep) -> tuple[Tensor, Tensor, Tensor]:
-        image = resize(one.image, height, width)
-        return image, *(resize_mask(mask, height, width) for mask in (one.mask, one.classes))
+        mask, classes = (resize_mask(x, height, width) for x in (one.mask, one.classes))
+        return resize(one.image, height, width), mask, classes
 
     steps = [RestorationStep(step.t, *sized(step)) for step in restoration.trajectory]
     image, mask, classes = sized(restoration)
