@@ -20,6 +20,7 @@ HEAVY |= {"rich", "yaml"}
 VERBS = {
     "benchmark": "Compare methods on test sets.",
     "degrade": "Make pairs of a folder of photographs.",
+    "env": "Print versions, devices and packages, for a report or a paper.",
     "evaluate": "Measure a folder of results.",
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
