@@ -130,6 +130,8 @@ def test_deep_files_are_read_after_a_fork(tmp_path: Path) -> None:
             for name in ("a.tif", "a.png"):
                 found = pool.apply_async(_total, (tmp_path / name,)).get(timeout=30)
                 assert found == _total(tmp_path / name)
+            with pytest.raises(SegSRError, match=r"a process forked from one .* method spawn"):
+                pool.apply_async(write_photo, (tmp_path / "b.png", torch.zeros(3, 4, 4))).get(30)
 
 
 def _total(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyvips
 from PIL import Image
 from torch import Tensor
 
+from segsr.errors import SegSRError
 from segsr.files.atomic import cannot_write, whole
 from segsr.files.exif import dots_per_inch
 from segsr.files.formats import Written
@@ -18,6 +20,7 @@ from segsr.files.tiff_tags import add_tags
 pyvips.cache_set_max(0)  # which would keep pictures in memory
 pyvips.block_untrusted_set(True)
 
+_PROCESS = os.getpid()
 _LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # BT.601, as Pillow's own conversion to grey
 _FIELDS = {  # libvips' name of a block, and the flag that has its savers keep it
     "exif": ("exif-data", 1),
@@ -79,8 +82,13 @@ def write_picture(
         metadata: Any of `exif`, `icc`, `xmp` and `iptc`.
 
     Raises:
-        SegSRError: If the file cannot be written.
+        SegSRError: If the file cannot be written, or not by this process.
     """
+    if os.getpid() != _PROCESS:
+        raise SegSRError(
+            f"{path}: a process forked from one that wrote pictures cannot write any, libvips would"
+            " wait for ever: start it with the method spawn"
+        )
     with whole(path) as part:
         part.touch()  # where that is not allowed, it is said as of any file
         if kind.saver is None:
