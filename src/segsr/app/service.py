@@ -70,7 +70,8 @@ class Service:
             before = visit.folder / "before.png"  # a TIFF is nothing that browsers show
             with self._reading:
                 photo = read_upload(visit.source, visit.name, self.limits)
-                write_photo(before, photo.image, replace(photo, bits=8, exif=None))
+                shown = replace(photo, bits=8, exif=None, xmp=None, iptc=None)
+                write_photo(before, photo.image, shown)
             visit.size = (photo.image.shape[-2], photo.image.shape[-1])
             visit.before = visit.keep(before, f"{Path(visit.name).stem}.png")
         except BaseException:
