@@ -12,20 +12,25 @@ import yaml
 import segsr
 from segsr import cli
 from segsr.errors import SegSRError
+from segsr.inference.size import Size
 from segsr.model.options import SamplingOptions
 
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
 HEAVY |= {"rich", "yaml"}
 VERBS = {
+    "app": "Serve a page that restores photographs, and an HTTP interface.",
     "benchmark": "Compare methods on test sets.",
     "degrade": "Make pairs of a folder of photographs.",
+    "env": "Print versions, devices and packages, for a report or a paper.",
     "evaluate": "Measure a folder of results.",
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
     "label": "Draw the masks of photographs.",
+    "models": "List the models in the package and those of the hub that are cached.",
     "predict": "Run a model over a data set.",
+    "push": "Put a model folder on the hub, with a card of what it is and what was measured.",
     "test": "Print a table of a model's metrics.",
-    "upscale": "Restore photographs at four times their size.",
+    "upscale": "Restore photographs at four times their size, or any up to sixteen.",
 }
 MEASURE = """
 import json, os, sys
@@ -85,7 +90,7 @@ def test_a_misspelt_verb_names_its_nearest(typed, meant, capsys):
     assert f"no verb {typed}, did you mean {meant}?" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["xyz"])
-    assert "no verb xyz: choose from benchmark, degrade" in capsys.readouterr().err
+    assert "no verb xyz: choose from app, benchmark, degrade" in capsys.readouterr().err
 
 
 def test_a_users_error_is_one_line_and_status_2(toy_conf, capsys):
@@ -174,9 +179,24 @@ def test_upscale_hands_its_arguments_over(upscaled):
         "seed": 0,
         "mask": Path("m"),
         "tile": "auto",
+        "size": Size(),
         "device": "auto",
         "overwrite": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "size"),
+    [
+        (["--scale", "1.5"], Size(scale=1.5)),
+        (["--long-side", "4000"], Size(long_side=4000)),
+        (["--size", "3000x2000"], Size(size=(3000, 2000))),
+    ],
+)
+def test_upscale_to_any_size(typed, size, upscaled):
+    assert cli.main(["upscale", "a.jpg", "-o", "out", *typed, "--strength", "0.5"]) == 0
+    assert upscaled.arguments["size"] == size
+    assert upscaled.arguments["options"] == SamplingOptions(strength=0.5)
 
 
 def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
@@ -189,7 +209,9 @@ def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--scale", "2"], "must be 4, got 2"),
+        (["--scale", "2", "--long-side", "90"], "not allowed with argument"),
+        (["--size", "90"], "must be like 3000x2000, got 90"),
+        (["--strength", "2"], "must be from 0 to 1"),
         (["--steps", "0"], "must be at least 1, got 0"),
         (["--fidelity", "1.5"], "must be from 0 to 1"),
         (["--temperature", "-1"], "must be 0 or more, got -1"),

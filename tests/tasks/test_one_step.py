@@ -2,67 +2,36 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import launch
 import pytest
 import tiny
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler
+from one_step import one_step, stable_diffusion
 from torch import nn
 
+from segsr.cli import run
+from segsr.config import load_recipe
 from segsr.errors import SegSRError
 from segsr.inference.pipeline import SegSRPipeline
-from segsr.model.image_branch import ImageBranch
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
-from segsr.nets.image_controller import ImageController
-from segsr.nets.image_denoiser import ImageDenoiser
 from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
 from segsr.tasks.one_step import OneStep
 from segsr.training.components import components
 from segsr.training.lora import merged
 from segsr.training.networks import PrepareNetworks
-from segsr.training.picture_loss import PictureLoss
 
 BATCH = tiny.batch(2, 32)
 
 
-def stable_diffusion() -> JointModel:
-    """A teacher of Stable Diffusion's shape: a VAE, noise prediction, the HQ latent, DDPM."""
-    torch.manual_seed(0)
-    vae = AutoencoderKL(
-        block_out_channels=[8, 8, 8],
-        down_block_types=["DownEncoderBlock2D"] * 3,
-        up_block_types=["UpDecoderBlock2D"] * 3,
-        latent_channels=4,
-        norm_num_groups=4,
-    )
-    unet = {**tiny.UNET, "in_channels": 4, "out_channels": 4}
-    image = ImageBranch(
-        vae,
-        ImageController(4, tiny.WIDTH, (8, 16), 1, (1,), heads=2, norm_groups=4),
-        ImageDenoiser(unet, guidance_channels=tiny.WIDTH, sft_hidden=8, prompt_tokens=3),
-        DDPMScheduler(
-            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False
-        ),
-        steps=200,
-    )
-    bridge = type(tiny.bridge())(
-        tiny.CLASSES, 4, tiny.WIDTH, tiny.WIDTH, (8, 8), (8, 8), norm_groups=4
-    )
-    for projection in bridge.seg_controller.projections:
-        nn.init.normal_(projection.weight, std=0.5)
-    return JointModel(image, tiny.mask_branch(), bridge).eval()
-
-
 def compact() -> JointModel:
     return tiny.joint().eval().model
-
-
-def one_step(teacher: JointModel, **options) -> OneStep:
-    torch.manual_seed(1)
-    task = OneStep(teacher, PictureLoss(l1=0, l2=4.0), **options)
-    task.log = lambda *args, **kwargs: None
-    return task.train()
 
 
 def awaken(task: OneStep) -> None:
@@ -224,14 +193,64 @@ def test_a_checkpoint_holds_no_weight_that_is_shared() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("distil", [0.0, 1.0])
-def test_a_student_of_stable_diffusions_shape_learns(distil) -> None:
-    task = one_step(stable_diffusion(), lora_rank=4, distil=distil, drop=0.0)
-    optimizer = torch.optim.AdamW([p for p in task.parameters() if p.requires_grad], lr=3e-3)
-    losses = []
+def test_a_student_of_stable_diffusions_shape_learns_with_its_critic() -> None:
+    task = one_step(stable_diffusion(), lora_rank=4, drop=0.0)
+    optimizer = task.configure_optimizers()
+    for group in optimizer.param_groups:
+        group["lr"] = 3e-3
+    losses: dict[str, list[float]] = {"l2": [], "fake": []}
     for _ in range(50):
         optimizer.zero_grad()
         task.training_step(BATCH, 0).backward()
         optimizer.step()
-        losses.append(float(task.losses["l2"]))
-    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+        for name, values in losses.items():
+            values.append(float(task.losses[name]))
+    for name, most in (("l2", 0.99), ("fake", 0.8)):
+        assert sum(losses[name][-10:]) < most * sum(losses[name][:10]), name
+
+
+@pytest.mark.slow
+def test_two_processes_leave_no_weight_unused(tmp_path) -> None:
+    """DDP raises at the second step if a weight got no gradient in the first."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = str(s.getsockname()[1])
+    command = [sys.executable, str(Path(__file__).with_name("one_step_worker.py"))]
+    workers = [
+        subprocess.Popen(
+            [*command, str(rank), port, str(tmp_path / str(rank))], env=launch.environment()
+        )
+        for rank in range(2)
+    ]
+    assert [worker.wait(timeout=300) for worker in workers] == [0, 0]
+    first, second = (torch.load(tmp_path / str(rank), weights_only=True) for rank in range(2))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(name.startswith("fake.") for name in first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["compact_one_step", "one_step"])
+def test_a_recipe_fits_at_tiny_size(name, alone) -> None:
+    teacher = JointModel.from_pretrained("compact") if name == "compact_one_step" else None
+    (teacher or stable_diffusion()).save_pretrained("teacher")
+    overrides = [
+        "data=samples",
+        "trainer=cpu",
+        "trainer.max_steps=2",
+        "trainer.limit_val_batches=0",
+    ]
+    overrides += ["data.crop_size=64", "data.batch_size=1", "weights=teacher", "output=student"]
+    overrides += ["data.num_workers=0", "run_dir=run", "trainer.precision=32-true"]
+    overrides += ["trainer.accumulate_grad_batches=1", "trainer.limit_val_batches=0"]
+    if name == "one_step":
+        overrides += ["model.teacher.mask.factor=4"]
+    run.fit(load_recipe(Path("conf", f"{name}.yaml"), overrides))
+    student = JointModel.from_pretrained("student")
+    assert (student.mask_first, student.image.steps, student.image.most_steps) == (1, 1, 1)
+    before = JointModel.from_pretrained("teacher").image.denoiser.state_dict()
+    after = student.image.denoiser.state_dict()
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+    restored = SegSRPipeline(student)(BATCH["lq"][0])
+    assert restored.image.isfinite().all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from segsr.checkpoints.folder import (
 from segsr.diffusion import gaussian
 from segsr.diffusion.joint_sampler import image_step
 from segsr.errors import SegSRError
-from segsr.model.options import SamplingOptions, Start
+from segsr.model.options import Colour, SamplingOptions, Start
 from segsr.nets.autoencoder import Autoencoder
 from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
@@ -53,6 +54,7 @@ class ImageBranch(nn.Module):
             any number.
         cfw: StableSR's controllable decoder.
         fidelity: Its weight w where `SamplingOptions` names none, from 0 (the plain decoder) to 1.
+        colour: Where a result's colours come from where it names nothing.
     """
 
     abar: Tensor
@@ -72,6 +74,7 @@ class ImageBranch(nn.Module):
         most_steps: int | None = None,
         cfw: ControllableDecoder | None = None,
         fidelity: float = 0.5,
+        colour: Colour = "none",
     ) -> None:
         super().__init__()
         gaussian.check_prediction_type(scheduler.config.prediction_type)
@@ -86,6 +89,7 @@ class ImageBranch(nn.Module):
         self.start = start
         self.most_steps = most_steps
         self.fidelity = fidelity
+        self.colour = colour
         self.register_buffer("abar", scheduler.alphas_cumprod.float(), persistent=False)
 
     @property
@@ -106,6 +110,18 @@ class ImageBranch(nn.Module):
                 f"steps is {options.steps or self.steps}, but the model was distilled to"
                 f" {self.most_steps} and does worse with more: leave steps out."
             )
+
+    def settled(self, options: SamplingOptions) -> SamplingOptions:
+        """Return `options` with this branch's own choices where they name none."""
+        fidelity = None if self.autoencoder.cfw is None else self.fidelity
+        return replace(
+            options,
+            steps=options.steps or self.steps,
+            start=self.chosen_start(options),
+            temperature=self.temperature if options.temperature is None else options.temperature,
+            fidelity=fidelity if options.fidelity is None else options.fidelity,
+            colour=options.colour or self.colour,
+        )
 
     @torch.no_grad()
     def encode(self, canvas: Float[Tensor, "b 3 sh sw"]) -> Float[Tensor, "b c gh gw"]:
@@ -167,8 +183,13 @@ class ImageBranch(nn.Module):
         """Return the state at the first timestep `t`; see `SamplingOptions.start`."""
         chosen = options.temperature
         temperature = self.temperature if chosen is None else chosen
-        noise = temperature * gaussian.draw_normal(lq_latents, generators)
-        return self.begin(lq_latents, noise, t, options.start or self.start)
+        noise = options.strength * temperature * gaussian.draw_normal(lq_latents, generators)
+        return self.begin(lq_latents, noise, t, self.chosen_start(options))
+
+    def chosen_start(self, options: SamplingOptions) -> Start:
+        """Return what a restoration starts from; see `SamplingOptions.start`."""
+        own: Start = "lq" if options.strength < 1 and self.start == "noise" else self.start
+        return options.start or own
 
     def begin(
         self,
@@ -226,11 +247,15 @@ class ImageBranch(nn.Module):
         canvas: Float[Tensor, "b 3 sh sw"],
         options: SamplingOptions,
     ) -> Float[Tensor, "b 3 sh sw"]:
-        """Return the image of a clean state, clamped to [0, 1]."""
+        """Return the image of a clean state, clamped to [0, 1], mixed with the canvas.
+
+        The share of the former is `SamplingOptions.strength`.
+        """
         latents = self.from_state(clean, lq_latents)
         fidelity = self.fidelity if options.fidelity is None else options.fidelity
         seen = None if self.autoencoder.cfw is None else canvas
-        return self.autoencoder.decode(latents, seen, float(fidelity)).clamp(0, 1)
+        image = self.autoencoder.decode(latents, seen, float(fidelity)).clamp(0, 1)
+        return image if options.strength == 1 else canvas.lerp(image, float(options.strength))
 
     def picture(
         self, clean: Float[Tensor, "b c gh gw"], lq_latents: Float[Tensor, "b c gh gw"]
@@ -247,6 +272,7 @@ class ImageBranch(nn.Module):
             "temperature": self.temperature,
             "start": self.start,
             "most_steps": self.most_steps,
+            "colour": self.colour,
         }
         components = {
             "autoencoder": self.autoencoder.codec,

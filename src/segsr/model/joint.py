@@ -131,7 +131,7 @@ class JointModel(nn.Module):
             sure = sure | (conditions.given != IGNORE_INDEX)
         seen = masks.masked_fill(~sure, IGNORE_INDEX)
         now = as_timesteps(t, latents)
-        return self.denoise(latents, now, conditions.lq_latents, seen, options.guidance)
+        return self.denoise(latents, now, conditions.lq_latents, seen, options.semantic_guidance)
 
     def denoise(
         self,
@@ -154,7 +154,7 @@ class JointModel(nn.Module):
         if guidance == 0:
             return self.image.denoise(state, t, lq_latents, lq_guidance)
         control = add_guidance(lq_guidance, self.bridge.control(masks, t))
-        if guidance == 1:
+        if guidance == 1 or self.bridge.silent:
             return self.image.denoise(state, t, lq_latents, control)
         both = tuple(torch.cat(pair) for pair in zip(control, lq_guidance, strict=True))
         twice = (x.repeat(2, 1, 1, 1) for x in (state, lq_latents))
@@ -236,18 +236,23 @@ class JointModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "compact", *, revision: str | None = None
+        cls,
+        model: str | Path = "compact",
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
     ) -> JointModel:
         """Return a trained model in eval mode.
 
         Args:
             model: `compact` (ships with the package), a model folder, or a hub id.
             revision: Branch, tag or commit, for a hub id.
+            sha256: The model's digest, for a hub id; see `segsr.checkpoints.folder.find_folder`.
 
         Raises:
-            SegSRError: If the model or a component of it cannot be had.
+            SegSRError: If the model or a component of it cannot be had, or it is another one.
         """
-        folder = find_folder(model, revision)
+        folder = find_folder(model, revision, sha256)
         bridge = load_component(folder, "bridge")
         assert isinstance(bridge, DualModalityBridge)
         branches = ImageBranch.from_pretrained(folder), MaskBranch.from_pretrained(folder)
