@@ -9,21 +9,21 @@ import tiny
 import torch
 from torch.nn import functional as F
 
-from segsr.diffusion.joint_sampler import Prediction
+from segsr.diffusion.noise import keyed
 from segsr.diffusion.state import State, Window
 from segsr.errors import SegSRError
 from segsr.files.photo import read_photo
 from segsr.inference.bands import bands, restore_in_bands
 from segsr.inference.memory import Layout, bytes_per_pixel, free_bytes, lay_out
 from segsr.inference.pipeline import SegSRPipeline
+from segsr.inference.prior import prior_in
 from segsr.inference.restoration import restore
-from segsr.inference.tiles import Tiling, blend, ramp, rows_of, tiled_predict
+from segsr.inference.tiles import Tiling, blend, ramp, tiled_predict
 from segsr.model.conditions import Conditions
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.nets.seg_prior import Prior
 from segsr.samples import samples_folder
-from segsr.seeding import generator
 
 GIB = 2**30
 
@@ -64,7 +64,9 @@ def test_a_blend_of_views_is_the_whole() -> None:
     whole = torch.rand(2, 3, 20, 52)
     windows = Tiling(16, 4, 4).windows(20, 52)
     assert len(windows) == 8
-    (found,) = blend(windows, (20, 52), lambda window: [window.of(whole)], 1)
+    found = blend(
+        windows, (20, 52), lambda found: torch.cat([window.of(whole) for window in found]), 1
+    )
     torch.testing.assert_close(found, whole)
 
 
@@ -75,12 +77,13 @@ def test_one_tile_does_not_veto_a_class() -> None:
         sure = int(conditions.lq_latents.max() >= 8)
         log_p = torch.full((1, 2, *state.masks.shape[-2:]), 1e-30).log()
         log_p[:, sure] = 0
-        return Prediction(state.latents, log_p)
+        return log_p
 
     columns = torch.arange(12.0).expand(1, 1, 4, 12)
     conditions = Conditions(*[columns] * 4)
     state = State(torch.zeros(1, 1, 4, 12), torch.zeros(1, 4, 12).long())
-    log_p = tiled_predict(predict, Tiling(8, 4))(state, conditions, 0).mask_log_probs
+    over = tiled_predict(predict, lambda state, *_: state.latents, Tiling(8, 4))
+    log_p = over(state, conditions, 0).mask_log_probs
     middle = log_p[0, :, 0, 6].exp()
     assert middle.min() > 0.2
     torch.testing.assert_close(log_p.exp().sum(1), torch.ones(1, 4, 12))
@@ -89,16 +92,16 @@ def test_one_tile_does_not_veto_a_class() -> None:
 @pytest.mark.parametrize("options", [{}, {"steps": 2, "guidance": 2.0}])
 def test_a_tiled_picture_is_the_whole_picture(compact, lq, options) -> None:
     chosen = SamplingOptions(**options)
-    whole = restore(compact, lq, generator(0), chosen)
-    tiled = restore(compact, lq, generator(0), chosen, tiling=Tiling(64, 16, 4))
+    whole = restore(compact, lq, keyed(0), chosen)
+    tiled = restore(compact, lq, keyed(0), chosen, tiling=Tiling(64, 16, 4))
     assert psnr(tiled.image, whole.image) > 45
     assert (tiled.mask == whole.mask).float().mean() > 0.99
 
 
 def test_borders_of_tiles_are_no_worse_than_their_middles(compact, lq) -> None:
-    whole = restore(compact, lq, generator(0), SamplingOptions())
+    whole = restore(compact, lq, keyed(0), SamplingOptions())
     tiling = Tiling(64, 16, 4)
-    tiled = restore(compact, lq, generator(0), SamplingOptions(), tiling=tiling)
+    tiled = restore(compact, lq, keyed(0), SamplingOptions(), tiling=tiling)
     error = (tiled.image - whole.image).square().mean(0)
     side, starts = tiling.cut(lq.shape[-1])
     near = torch.zeros(error.shape[-1], dtype=torch.bool)
@@ -113,8 +116,8 @@ def test_borders_of_tiles_are_no_worse_than_their_middles(compact, lq) -> None:
 
 def test_a_flat_photograph_shows_no_lattice(compact) -> None:
     flat = torch.full((3, 96, 160), 0.5)
-    image = restore(compact, flat, generator(0), SamplingOptions(), tiling=Tiling(64, 16, 4)).image
-    plain = restore(compact, flat, generator(0), SamplingOptions()).image
+    image = restore(compact, flat, keyed(0), SamplingOptions(), tiling=Tiling(64, 16, 4)).image
+    plain = restore(compact, flat, keyed(0), SamplingOptions()).image
     for across in ((0, 1), (0, 2)):
         assert float((image - plain).mean(across).abs().max()) < 0.2 / 255
 
@@ -124,9 +127,7 @@ def test_networks_with_statistics_and_attention_are_tiled_too() -> None:
     image = torch.rand(3, 24, 40)
     given = torch.full((24, 40), 255)
     given[:, :10] = 3
-    found = restore(
-        model, image, generator(0), SamplingOptions(), mask=given, tiling=Tiling(16, 4, 2)
-    )
+    found = restore(model, image, keyed(0), SamplingOptions(), mask=given, tiling=Tiling(16, 4, 2))
     assert found.image.shape == (3, 96, 160)
     assert (found.mask[:, :40] == 3).all()
 
@@ -135,20 +136,18 @@ def test_what_the_prior_sees_of_a_window_is_what_it_sees_of_the_whole() -> None:
     coarse = Prior(torch.rand(1, 4, 6, 9), torch.rand(1, 5, 6, 9))
     size = (24, 36)
     window = Window(8, 4, 10, 20)
-    for found, whole in zip(rows_of(coarse, window, size), coarse, strict=True):
+    for found, whole in zip(prior_in(coarse, window, size), coarse, strict=True):
         expected = window.of(F.interpolate(whole, size, mode="bilinear"))
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_bands_are_the_whole_picture(compact, lq) -> None:
     chosen = SamplingOptions()
-    whole = restore(compact, lq, generator(0), chosen)
+    whole = restore(compact, lq, keyed(0), chosen)
     layout = Layout(Tiling(64, 16, 4), band=64, overlap=32, step=4)
     assert len(bands(96, layout)[1]) == 2
     seen = []
-    found = restore_in_bands(
-        compact, lq, lambda row: generator(0, row), chosen, layout, on_step=seen.append
-    )
+    found = restore_in_bands(compact, lq, keyed(0), chosen, layout, on_step=seen.append)
     assert len(seen) == 2
     assert found.image.dtype == found.mask.dtype == torch.uint8
     assert psnr(found.image / 255, whole.image) > 45
@@ -162,9 +161,7 @@ def test_a_mask_handed_in_is_held_in_bands() -> None:
     given = torch.full((96, 16), 255)
     given[20:70, 4:] = 9
     layout = Layout(Tiling(64, 16, 2), band=64, overlap=32, step=2)
-    found = restore_in_bands(
-        model, image, lambda row: generator(0, row), SamplingOptions(steps=1), layout, mask=given
-    )
+    found = restore_in_bands(model, image, keyed(0), SamplingOptions(steps=1), layout, mask=given)
     assert (found.mask[80:280, 16:] == 9).all()
 
 

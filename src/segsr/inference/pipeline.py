@@ -14,13 +14,13 @@ from diffusers import DiffusionPipeline
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segsr.errors import SegSRError
-from segsr.inference.bands import bands, restore_in_bands
-from segsr.inference.memory import Layout, Tile, bytes_per_pixel, free_bytes, lay_out
-from segsr.inference.restoration import Restoration, as_image, restore
+from segsr.diffusion.noise import keyed
+from segsr.inference.bands import bands
+from segsr.inference.memory import LARGEST, Layout, Tile, bytes_per_pixel, free_bytes, lay_out
+from segsr.inference.restoration import Restoration, as_image
+from segsr.inference.within_memory import restore_within_memory
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
-from segsr.seeding import generator
 
 
 class SegSRPipeline(DiffusionPipeline):
@@ -64,6 +64,7 @@ class SegSRPipeline(DiffusionPipeline):
         tile: Tile = "auto",
         trajectory: bool = False,
         on_step: Callable[[int], None] | None = None,
+        on_tile: Callable[[], None] = lambda: None,
         **values: Any,
     ) -> Restoration:
         """Return the photograph at SCALE times its size, with its mask.
@@ -77,6 +78,7 @@ class SegSRPipeline(DiffusionPipeline):
             tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
             trajectory: Also decode what every step predicts.
             on_step: Called with t after every step; a progress bar of diffusers if None.
+            on_tile: Called after every tile of every step.
             **values: Single values of `SamplingOptions`, in place of those of `options`.
 
         Raises:
@@ -89,30 +91,33 @@ class SegSRPipeline(DiffusionPipeline):
         layout = self.lay_out(height, width, options, tile)
         count = len(bands(height, layout)[1])
         key = (seed,) if name is None else (seed, name)
-        if count > 1 and trajectory:
-            raise SegSRError("a photograph that must go in bands has no trajectory: leave it out.")
         with ExitStack() as stack:
             if on_step is None:
                 total = count * (options.steps or self.model.image.steps)
                 progress = stack.enter_context(self.progress_bar(total=total))
                 on_step = partial(_update, progress)
-            if count > 1:
-                noise = partial(generator, *key, "band")
-                return restore_in_bands(
-                    self.model, photo, noise, options, layout, mask=mask, on_step=on_step
-                )
-            return restore(
+            return restore_within_memory(
                 self.model,
                 photo,
-                generator(*key),
+                keyed(*key),
                 options,
+                tile,
+                partial(self.lay_out, height, width, options, tile),
                 mask=mask,
-                tiling=layout.tiling,
                 trajectory=trajectory,
                 on_step=on_step,
+                on_tile=on_tile,
             )
 
-    def lay_out(self, height: int, width: int, options: SamplingOptions, tile: Tile) -> Layout:
+    def lay_out(
+        self,
+        height: int,
+        width: int,
+        options: SamplingOptions,
+        tile: Tile,
+        largest: int = LARGEST,
+        together: int = 1,
+    ) -> Layout:
         """Return how a photograph of so many LQ pixels would be cut; see `segsr.inference.memory`.
 
         Raises:
@@ -126,7 +131,16 @@ class SegSRPipeline(DiffusionPipeline):
             return self._bytes[guidance]
 
         free = free_bytes(self.model.device)
-        return lay_out(self.model, height, width, tile, free=free, per_pixel=per_pixel)
+        return lay_out(
+            self.model,
+            height,
+            width,
+            tile,
+            free=free,
+            per_pixel=per_pixel,
+            largest=largest,
+            together=together,
+        )
 
 
 def _update(progress: Any, t: int) -> None:
