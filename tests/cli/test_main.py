@@ -17,8 +17,10 @@ from segsr.model.options import SamplingOptions
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
 HEAVY |= {"rich", "yaml"}
 VERBS = {
+    "app": "Serve a page that restores photographs, and an HTTP interface.",
     "benchmark": "Compare methods on test sets.",
     "degrade": "Make pairs of a folder of photographs.",
+    "env": "Print versions, devices and packages, for a report or a paper.",
     "evaluate": "Measure a folder of results.",
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
@@ -85,7 +87,7 @@ def test_a_misspelt_verb_names_its_nearest(typed, meant, capsys):
     assert f"no verb {typed}, did you mean {meant}?" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["xyz"])
-    assert "no verb xyz: choose from benchmark, degrade" in capsys.readouterr().err
+    assert "no verb xyz: choose from app, benchmark, degrade" in capsys.readouterr().err
 
 
 def test_a_users_error_is_one_line_and_status_2(toy_conf, capsys):
