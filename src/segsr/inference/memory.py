@@ -62,6 +62,7 @@ def lay_out(
     *,
     free: int,
     per_pixel: Callable[[], float],
+    steps: int = 1,
     largest: int = LARGEST,
     together: int = 1,
 ) -> Layout:
@@ -77,6 +78,7 @@ def lay_out(
         tile: See `Tile`.
         free: Bytes that may be taken, `free_bytes`.
         per_pixel: What networks take, `bytes_per_pixel`; asked where it may matter.
+        steps: Of the sampler.
         largest: Side of a tile, if it is `auto`, at most.
         together: Tiles that the networks see at a time at most.
 
@@ -107,7 +109,7 @@ def lay_out(
     beyond = -(-BEYOND // factor // cells) * cells
     tiling = Tiling(size, min(OVERLAP // factor, size // 2), cells, batch, beyond)
     state = min(_SHARE * free, _STATE)
-    tall = int(state / state_bytes_per_pixel(model) / (SCALE * SCALE * width))
+    tall = int(state / state_bytes_per_pixel(model, steps) / (SCALE * SCALE * width))
     overlap = BAND_OVERLAP // SCALE
     least = max(SMALLEST // SCALE, 2 * overlap)
     band = max(tall, least) // step * step
@@ -143,16 +145,18 @@ def bytes_per_pixel(model: JointModel, guidance: float) -> float:
     return live.peak / _PROBE**2
 
 
-def state_bytes_per_pixel(model: JointModel) -> float:
-    """Return what conditions, states and results take per HQ pixel, all steps' at most.
+def state_bytes_per_pixel(model: JointModel, steps: int) -> float:
+    """Return what conditions, states and results of a band take per HQ pixel at most.
 
-    Counted: six image states, three categorical distributions for what is blended and six for the
-    posterior and its noise, F_lq, the canvas and the decoded picture with its copies.
+    Counted per cell: the LQ latents, the state, the prediction and what becomes of it (and the
+    scheduler's own), F_lq, two categorical distributions and the classes; per pixel: the canvas,
+    the decoded picture with its weights and its rounded copy, classes as int64 and masked.
     """
+    images = 4 if steps == 1 else 8
     latents = int(model.image.autoencoder.codec.config.latent_channels)
     features = model.mask.prior.feature_channels
-    cell = 4 * (6 * latents + features + 9 * model.mask.num_classes) + 24
-    return cell / model.mask.factor**2 + 4 * 3 * 5
+    cell = 4 * (images * latents + features + 2 * model.mask.num_classes) + 24
+    return cell / model.mask.factor**2 + 4 * 3 * 2 + 4 + 3 + 2 + 8 * 2
 
 
 def free_bytes(device: torch.device) -> int:

@@ -138,6 +138,7 @@ class SegSRPipeline(DiffusionPipeline):
             tile,
             free=free,
             per_pixel=per_pixel,
+            steps=options.steps or self.model.image.steps,
             largest=largest,
             together=together,
         )

@@ -53,8 +53,9 @@ class Tiling:
     def widened(self) -> Tiling:
         """Return the tiles that the mask's networks see: what they say of `beyond` is dropped."""
         more = 2 * self.beyond
+        margin = self.margin + self.beyond
         return replace(
-            self, size=self.size + more, overlap=self.overlap + more, beyond=0, margin=self.beyond
+            self, size=self.size + more, overlap=self.overlap + more, beyond=0, margin=margin
         )
 
     def windows(self, height: int, width: int) -> list[Window]:
@@ -100,38 +101,34 @@ def ramp(start: int, side: int, starts: list[int], margin: int = 0) -> Float[Ten
 
 
 def blend(
-    windows: list[Window],
+    tiling: Tiling,
     size: tuple[int, int],
     of: Callable[[list[Window]], Tensor],
-    factor: int,
-    *,
-    batch: int = 1,
-    margin: int = 0,
+    factor: int = 1,
 ) -> Float[Tensor, "b c h w"]:
-    """Return what `of` says of every window, blended over the whole grid.
+    """Return what `of` says of every tile, blended over the whole grid.
 
     Args:
-        windows: Of one size, covering the grid.
+        tiling: How the grid is cut.
         size: Height and width of the grid in cells.
         of: Windows to maps (B, C, factor * h, factor * w), one after another along B.
         factor: Pixels of the maps per cell.
-        batch: Windows that `of` is asked for at a time.
-        margin: See `Tiling`.
     """
+    windows, margin = tiling.windows(*size), factor * tiling.margin
     if len(windows) == 1:
         return of(windows)
     rows, columns = (sorted({factor * window[axis] for window in windows}) for axis in (0, 1))
     whole: Tensor | None = None
     total = torch.zeros(factor * size[0], factor * size[1])
-    for first in range(0, len(windows), batch):
-        together = windows[first : first + batch]
+    for first in range(0, len(windows), tiling.batch):
+        together = windows[first : first + tiling.batch]
         found = of(together)
         if whole is None:
             whole = found.new_zeros(len(found) // len(together), found.shape[1], *total.shape)
         for window, part in zip(together, found.chunk(len(together)), strict=True):
             tall, wide = factor * window.height, factor * window.width
-            down = ramp(factor * window.top, tall, rows, factor * margin)
-            across = ramp(factor * window.left, wide, columns, factor * margin)
+            down = ramp(factor * window.top, tall, rows, margin)
+            across = ramp(factor * window.left, wide, columns, margin)
             weight = down[:, None] * across
             window.of(whole, factor).add_(part * weight.to(part))
             window.of(total, factor).add_(weight)
@@ -168,19 +165,17 @@ def tiled_predict(
                 on_tile()
             return found
 
-        windows = tiling.windows(*size)
-        return Prediction(blend(windows, size, images_of, 1, batch=tiling.batch), log_mask)
+        return Prediction(blend(tiling, size, images_of), log_mask)
 
     def over_mask(state: State, conditions: Conditions, t: int, size: tuple[int, int]) -> Tensor:
         tiles = tiling.widened()
-        windows = tiles.windows(*size)
-        if len(windows) == 1:
+        if len(tiles.windows(*size)) == 1:
             return mask(state, conditions, t)
 
         def masks_of(together: list[Window]) -> Tensor:
             return mask(*_crops(state, conditions, together), t).exp_()
 
-        blended = blend(windows, size, masks_of, 1, batch=tiles.batch, margin=tiles.margin)
+        blended = blend(tiles, size, masks_of)
         return blended.clamp_(min=1e-30).log_()
 
     return over
@@ -214,7 +209,7 @@ def tiled_read(
     def latents_of(together: list[Window]) -> Tensor:
         return model.image.encode(torch.cat([window.of(canvas, factor) for window in together]))
 
-    latents = blend(tiling.windows(*size), size, latents_of, 1, batch=tiling.batch)
+    latents = blend(tiling, size, latents_of)
     return Conditions(canvas, latents, prior.features, prior.logits, given)
 
 
@@ -242,7 +237,7 @@ def tiled_decode(
         latents = torch.cat([window.of(step.predicted_latents) for window in together])
         return model.image.decode(latents, part.lq_latents, part.canvas, options)
 
-    image = blend(windows, size, images_of, factor, batch=tiling.batch)
+    image = blend(tiling, size, images_of, factor)
     shape = (len(step.masks), factor * size[0], factor * size[1])
     classes = torch.empty(shape, dtype=torch.uint8, device=image.device)
     sure = torch.empty(shape, dtype=torch.bool, device=image.device)
