@@ -33,6 +33,9 @@ PHOTOS = ("friends", "picos", "astronaut")
 """What the home page shows; the first one stands in the README, too."""
 STEERED = "friends"
 """What the page about masks shows."""
+WEAKER = "friends"
+STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""What the page about strength shows, of 192 px each."""
 QUALITY = 82
 
 
@@ -46,6 +49,11 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
         restored = pipeline(lq[0], seed=0)
         yield f"{name}-before.webp", as_picture(pillow_bicubic(lq)[0])
         yield f"{name}-after.webp", as_picture(restored.image)
+        if name == WEAKER:
+            row = [
+                pipeline(lq[0], seed=0, strength=x).image[:, 100:292, 130:322] for x in STRENGTHS
+            ]
+            yield f"{name}-strength.webp", as_picture(torch.cat(row, 2))
         if name == STEERED:
             mask = read_mask(samples_folder() / "masks" / f"{name}.png").long()
             yield f"{name}-mask.webp", overlaid(hq, mask)

@@ -12,6 +12,7 @@ import yaml
 import segsr
 from segsr import cli
 from segsr.errors import SegSRError
+from segsr.inference.size import Size
 from segsr.model.options import SamplingOptions
 
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
@@ -27,7 +28,7 @@ VERBS = {
     "label": "Draw the masks of photographs.",
     "predict": "Run a model over a data set.",
     "test": "Print a table of a model's metrics.",
-    "upscale": "Restore photographs at four times their size.",
+    "upscale": "Restore photographs at four times their size, or any up to sixteen.",
 }
 MEASURE = """
 import json, os, sys
@@ -176,9 +177,24 @@ def test_upscale_hands_its_arguments_over(upscaled):
         "seed": 0,
         "mask": Path("m"),
         "tile": "auto",
+        "size": Size(),
         "device": "auto",
         "overwrite": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "size"),
+    [
+        (["--scale", "1.5"], Size(scale=1.5)),
+        (["--long-side", "4000"], Size(long_side=4000)),
+        (["--size", "3000x2000"], Size(size=(3000, 2000))),
+    ],
+)
+def test_upscale_to_any_size(typed, size, upscaled):
+    assert cli.main(["upscale", "a.jpg", "-o", "out", *typed, "--strength", "0.5"]) == 0
+    assert upscaled.arguments["size"] == size
+    assert upscaled.arguments["options"] == SamplingOptions(strength=0.5)
 
 
 def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
@@ -191,7 +207,9 @@ def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--scale", "2"], "must be 4, got 2"),
+        (["--scale", "2", "--long-side", "90"], "not allowed with argument"),
+        (["--size", "90"], "must be like 3000x2000, got 90"),
+        (["--strength", "2"], "must be from 0 to 1"),
         (["--steps", "0"], "must be at least 1, got 0"),
         (["--fidelity", "1.5"], "must be from 0 to 1"),
         (["--temperature", "-1"], "must be 0 or more, got -1"),

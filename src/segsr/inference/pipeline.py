@@ -14,10 +14,13 @@ from diffusers import DiffusionPipeline
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segsr.diffusion.noise import keyed
+from segsr.batch import SCALE
+from segsr.diffusion.noise import Key, keyed
 from segsr.inference.bands import bands
+from segsr.inference.colour import match_colour_
 from segsr.inference.memory import LARGEST, Layout, Tile, bytes_per_pixel, free_bytes, lay_out
-from segsr.inference.restoration import Restoration, as_image
+from segsr.inference.restoration import Restoration, as_image, resized
+from segsr.inference.size import Size, resize_mask
 from segsr.inference.within_memory import restore_within_memory
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
@@ -65,9 +68,15 @@ class SegSRPipeline(DiffusionPipeline):
         trajectory: bool = False,
         on_step: Callable[[int], None] | None = None,
         on_tile: Callable[[], None] = lambda: None,
+        scale: float | int | None = None,
+        long_side: int | None = None,
+        size: tuple[int, int] | None = None,
         **values: Any,
     ) -> Restoration:
-        """Return the photograph at SCALE times its size, with its mask.
+        """Return the photograph at SCALE times its size or any from 1 to 16, with its mask.
+
+        The model restores it once, of more than SCALE times its own result again, and what comes
+        out is resized to the exact size.
 
         Args:
             image: The LQ photograph: RGB, in [0, 1] if a tensor.
@@ -79,6 +88,9 @@ class SegSRPipeline(DiffusionPipeline):
             trajectory: Also decode what every step predicts.
             on_step: Called with t after every step; a progress bar of diffusers if None.
             on_tile: Called after every tile of every step.
+            scale: Times the photograph's size, from 1 to 16, if it is not to be SCALE.
+            long_side: Pixels of the longer side, instead.
+            size: Width and height, instead.
             **values: Single values of `SamplingOptions`, in place of those of `options`.
 
         Raises:
@@ -86,17 +98,47 @@ class SegSRPipeline(DiffusionPipeline):
         """
         options = replace(options or SamplingOptions(), **values)
         self.model.image.check(options)
+        options = self.model.image.settled(options)
         photo = as_image(image)
+        enlargement = Size(scale, long_side, size).of(*photo.shape[-2:])
+        if mask is not None and tuple(mask.shape) == (enlargement.height, enlargement.width):
+            mask = resize_mask(mask, *(SCALE * side for side in photo.shape[-2:]))
+        key = (seed,) if name is None else (seed, name)
+        restoration = self._restore(photo, options, key, mask, tile, trajectory, on_step, on_tile)
+        if enlargement.passes == 2:
+            photo = as_image(restoration.image)
+            if mask is not None:
+                mask = resize_mask(mask, *photo.shape[-2:])
+            del restoration
+            key = (*key, "again")
+            restoration = self._restore(
+                photo, options, key, mask, tile, trajectory, on_step, on_tile
+            )
+        if enlargement.resized:
+            restoration = resized(restoration, enlargement.height, enlargement.width)
+        return replace(restoration, options=options, enlargement=enlargement)
+
+    def _restore(
+        self,
+        photo: Float[Tensor, "3 h w"],
+        options: SamplingOptions,
+        key: Key,
+        mask: Int[Tensor, "mh mw"] | None,
+        tile: Tile,
+        trajectory: bool,
+        on_step: Callable[[int], None] | None,
+        on_tile: Callable[[], None],
+    ) -> Restoration:
+        """The model once: SCALE times the size, with the colours that `options` name."""
         height, width = photo.shape[-2:]
         layout = self.lay_out(height, width, options, tile)
         count = len(bands(height, layout)[1])
-        key = (seed,) if name is None else (seed, name)
         with ExitStack() as stack:
             if on_step is None:
                 total = count * (options.steps or self.model.image.steps)
                 progress = stack.enter_context(self.progress_bar(total=total))
                 on_step = partial(_update, progress)
-            return restore_within_memory(
+            restoration = restore_within_memory(
                 self.model,
                 photo,
                 keyed(*key),
@@ -108,6 +150,10 @@ class SegSRPipeline(DiffusionPipeline):
                 on_step=on_step,
                 on_tile=on_tile,
             )
+        steps = restoration.trajectory  # the last one's image is the restoration's
+        for seen in [step.image for step in steps] or [restoration.image]:
+            match_colour_(seen, photo, options.colour or "none")
+        return restoration
 
     def lay_out(
         self,
@@ -123,7 +169,7 @@ class SegSRPipeline(DiffusionPipeline):
         Raises:
             SegSRError: If `tile` is senseless, or a tile of that side cannot fit.
         """
-        guidance = float(options.guidance)
+        guidance = options.semantic_guidance
 
         def per_pixel() -> float:
             if guidance not in self._bytes:

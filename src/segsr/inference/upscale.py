@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from segsr.files.photo import read_photo, write_photo
 from segsr.inference.bands import bands
 from segsr.inference.memory import Tile, check_tile
 from segsr.inference.pipeline import SegSRPipeline
+from segsr.inference.size import Size
 from segsr.model.options import SamplingOptions
 from segsr.progress import SILENT, Progress
 
@@ -43,16 +44,17 @@ def upscale_files(
     seed: int = 0,
     mask: Path | None = None,
     tile: Tile = "auto",
+    size: Size | None = None,
     device: str = "auto",
     overwrite: bool = False,
     progress: Progress = SILENT,
 ) -> Summary:
     """Restore photographs, one after another, and return what became of each.
 
-    `photo.jpg` becomes `output/photo.png`, exactly SCALE times as large, with its mask in colours
-    as `output/photo_mask.png`, 255 (dark grey) where the model is unsure. The noise of a photograph
-    depends on `seed` and its file name only. A bad file is reported and the rest goes on; files are
-    complete or not there at all.
+    `photo.jpg` becomes `output/photo.png`, SCALE times as large or of another size, with its mask
+    in colours as `output/photo_mask.png`, 255 (dark grey) where the model is unsure. The noise of a
+    photograph depends on `seed` and its file name only. A bad file is reported and the rest goes
+    on; files are complete or not there at all.
 
     Args:
         inputs: Photographs, and folders of them.
@@ -63,6 +65,7 @@ def upscale_files(
         mask: A mask file for the one photograph, or a folder of masks with the photographs' stems;
             a photograph without one gets SegDM's.
         tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
+        size: Of the results; SCALE times the photographs' if None.
         device: `auto`, `cpu`, `cuda` or `mps`.
         overwrite: Restore again what has been restored.
         progress: Hears of each step, and why a photograph failed.
@@ -96,7 +99,7 @@ def upscale_files(
         else:
             try:
                 given = _mask_of(photo, mask)
-                _upscale(pipeline, photo, result, seed, options, given, tile, progress)
+                _upscale(pipeline, photo, result, seed, options, given, tile, size, progress)
                 summary.restored.append(photo)
             except Exception as error:
                 summary.errors[photo] = _reason(error)
@@ -136,6 +139,7 @@ def _upscale(
     options: SamplingOptions,
     mask: Path | None,
     tile: Tile,
+    size: Size | None,
     progress: Progress,
 ) -> None:
     photo = read_photo(path)
@@ -154,7 +158,11 @@ def _upscale(
         tile=tile,
         mask=None if mask is None else read_mask(mask),
         on_step=lambda t: progress.advance(),
+        **asdict(size or Size()),
     )
+    done = restoration.enlargement
+    if done is not None and (done.resized or done.passes > 1):
+        progress.tell("note", f"{path.name}: {done}")
     # The photograph last: that it exists means that the mask does.
     write_mask(result.with_name(f"{path.stem}_mask.png"), restoration.mask.cpu())
     write_photo(result, restoration.image.cpu(), photo)

@@ -112,20 +112,21 @@ class JointModel(nn.Module):
         now = as_timesteps(t, latents)
         lq_latents = conditions.lq_latents
         lq_guidance = self.image.controller(lq_latents, now)
-        if options.guidance == 0:
+        scale = options.semantic_guidance
+        if scale == 0:
             return self.image.denoise(latents, now, lq_latents, lq_guidance)
         sure = self.mask.sure(log_mask)
         if conditions.given is not None:
             sure = sure | (conditions.given != IGNORE_INDEX)
         seen = masks.masked_fill(~sure, IGNORE_INDEX)
         control = add_guidance(lq_guidance, self.bridge.control(seen, now))
-        if options.guidance == 1:
+        if scale == 1 or self.bridge.silent:
             return self.image.denoise(latents, now, lq_latents, control)
         both = tuple(torch.cat(pair) for pair in zip(control, lq_guidance, strict=True))
         twice = (x.repeat(2, 1, 1, 1) for x in (latents, lq_latents))
         output = self.image.denoise(next(twice), now.repeat(2), next(twice), both)
         guided, alone = output.chunk(2)
-        return guide(guided, alone, options.guidance)
+        return guide(guided, alone, scale)
 
     def sample(
         self,

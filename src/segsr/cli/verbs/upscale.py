@@ -1,4 +1,4 @@
-"""Restore photographs at four times their size."""
+"""Restore photographs at four times their size, or any up to sixteen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from segsr.cli.argument_types import positive, positive_or_zero, share, tile
+from segsr.cli.argument_types import positive, positive_or_zero, share, tile, width_by_height
 from segsr.cli.statuses import done_or_failed
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=positive, metavar="N", help="sampling steps (default: the model's own)")
     add("--seed", type=int, default=0, metavar="N", help="the same seed draws the same details")
     add("--guidance", type=float, default=1.0, metavar="W", help="semantic guidance scale")
-    add("--start", choices=("noise", "lq"), default="noise", help="begin from noise or noised LQ")
+    add("--start", choices=("noise", "lq"), help="begin from noise or noised LQ")
     add(
         "--temperature",
         type=positive_or_zero,
@@ -27,9 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="noise at the start: 0 is faithful",
     )
     add("--fidelity", type=share, metavar="W", help="of a controllable decoder: 0 free, 1 faithful")
+    add(
+        "--strength",
+        type=share,
+        default=1.0,
+        metavar="W",
+        help="how much is restored: 1 all, 0 the photograph enlarged",
+    )
+    add(
+        "--colour",
+        choices=("none", "adain", "wavelet"),
+        help="take colours from the photograph: each channel's mean and spread, or all that is"
+        " coarse (default: the model's own)",
+    )
     add("--mask", type=Path, metavar="FILE|FOLDER", help="masks of your own instead of predictions")
     add("--tile", type=tile, default="auto", metavar="auto|off|N", help="side of a tile, HQ pixels")
-    add("--scale", type=_scale, default=4, metavar="4", help="factor; only 4 is trained for")
+    sizes = parser.add_mutually_exclusive_group()
+    add_size = sizes.add_argument
+    add_size("--scale", type=float, metavar="F", help="times the size, 1 to 16 (default: 4)")
+    add_size("--long-side", type=positive, metavar="N", help="pixels of the longer side, instead")
+    add_size("--size", type=width_by_height, metavar="WxH", help="exactly so many, instead")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     add("--overwrite", action="store_true", help="redo results that exist instead of skipping them")
 
@@ -37,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Restore; status 1 if any photograph failed."""
     from segsr.cli.bar import Bar
+    from segsr.inference.size import Size
     from segsr.inference.upscale import upscale_files
     from segsr.model.options import SamplingOptions
 
@@ -51,10 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
                 start=arguments.start,
                 temperature=arguments.temperature,
                 fidelity=arguments.fidelity,
+                strength=arguments.strength,
+                colour=arguments.colour,
             ),
             seed=arguments.seed,
             mask=arguments.mask,
             tile=arguments.tile,
+            size=Size(arguments.scale, arguments.long_side, arguments.size),
             device=arguments.device,
             overwrite=arguments.overwrite,
             progress=bar,
@@ -65,11 +86,3 @@ def run(arguments: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     return done_or_failed(summary.errors)
-
-
-def _scale(text: str) -> int:
-    if text != "4":
-        raise argparse.ArgumentTypeError(
-            f"must be 4, got {text}: the models are trained for x4, resize the result instead"
-        )
-    return 4
