@@ -156,10 +156,10 @@ def test_a_flat_photograph_shows_no_lattice(compact) -> None:
         assert float((image - plain).mean(across).abs().max()) < 0.2 / 255
 
 
-@pytest.mark.parametrize("kind", ["tiny", "compact"])
-def test_tiles_come_out_the_same_on_any_threads_and_in_any_batch(kind, compact) -> None:
+@pytest.mark.parametrize("kind", ["tiny", pytest.param("compact", marks=pytest.mark.slow)])
+def test_tiles_come_out_the_same_on_any_threads_and_in_any_batch(kind) -> None:
     """To the byte on any threads; a linear layer of several rows rounds otherwise than of one."""
-    model = compact if kind == "compact" else tiny.joint().eval().model
+    model = tiny.joint().eval().model if kind == "tiny" else JointModel.from_pretrained(kind)
     image = torch.rand(3, 24, 40, generator=generator("photo"))
     threads, found = torch.get_num_threads(), []
     for batch, cores in ((1, 1), (1, 2), (4, 1)):
@@ -187,7 +187,7 @@ def test_a_cpu_sees_one_tile_at_a_time_and_so_gives_the_same_bytes(monkeypatch) 
     restore_within_memory(model, torch.rand(3, 16, 300), keyed(0), options, 256, layout)
     assert batches == [1]
     assert lay_out_once(together=8).tiling.batch == 8
-    assert lay_out_once(together=8, free=GIB // 2).tiling.batch < 8
+    assert lay_out_once(together=8, free=GIB // 20).tiling.batch == 2
 
 
 def test_networks_with_statistics_and_attention_are_tiled_too() -> None:
@@ -264,8 +264,12 @@ def test_tiles_are_large_where_memory_allows_and_small_where_not(compact) -> Non
 def test_memory_is_measured() -> None:
     model = local.joint()
     assert 50 < bytes_per_pixel(model, 1.0) < 2000
-    assert bytes_per_pixel(model, 2.0) > bytes_per_pixel(model, 1.0)
     assert free_bytes(torch.device("cpu")) > 2**28
+
+
+@pytest.mark.slow
+def test_guidance_takes_more_memory(compact) -> None:
+    assert bytes_per_pixel(compact, 2.0) > bytes_per_pixel(compact, 1.0)
 
 
 def test_the_pipeline_goes_in_bands_where_it_must(monkeypatch) -> None:
@@ -299,7 +303,7 @@ class Lacking:
         return self.forward(latents, *rest)
 
 
-@pytest.mark.parametrize(("side", "fits", "tried"), [(96, 64, [96, 64]), (200, 90, [200, 128, 64])])
+@pytest.mark.parametrize(("side", "fits", "tried"), [(96, 64, [96, 64]), (200, 90, [200, 78])])
 def test_a_device_that_lacks_memory_gets_smaller_tiles(monkeypatch, side, fits, tried) -> None:
     pipeline = SegSRPipeline(local.joint())
     pipeline.set_progress_bar_config(disable=True)
@@ -308,8 +312,8 @@ def test_a_device_that_lacks_memory_gets_smaller_tiles(monkeypatch, side, fits, 
     monkeypatch.setattr("segsr.inference.pipeline.free_bytes", lambda device: 16 * GIB)
     found = pipeline(torch.rand(3, 16, side), steps=1)
     assert found.image.shape == (3, 64, 4 * side)
-    assert sorted(set(lacking.sides), reverse=True)[: len(tried) - 1] == tried[:-1]
-    assert max(lacking.sides[len(tried) - 1 :]) <= fits
+    first = lacking.sides.index(tried[0])  # before it memory is measured
+    assert sorted(set(lacking.sides[first:]), reverse=True) == tried
     assert torch.isfinite(found.image).all()
 
 
@@ -321,5 +325,5 @@ def test_a_tile_of_the_users_is_not_overruled(monkeypatch) -> None:
     with pytest.raises(SegSRError, match=r"tiles of 512 px as you chose: give --tile auto, or"):
         pipeline(torch.rand(3, 16, 200), steps=1, tile=512)
     monkeypatch.setattr(pipeline.model.image.denoiser, "forward", Lacking(pipeline.model, 10))
-    with pytest.raises(SegSRError, match="tiles of 256 px: give --device cpu"):
+    with pytest.raises(SegSRError, match="tiles of 400 px: give --device cpu"):
         pipeline(torch.rand(3, 16, 200), steps=1)

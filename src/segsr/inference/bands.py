@@ -35,8 +35,8 @@ def restore_in_bands(
     """Return `image` at SCALE times its size, restored band by band.
 
     Each band sees the noise of its place and what the prior says of the whole photograph. Pictures
-    of neighbours are blended over what they share, and their masks meet in the middle of it. So the
-    picture is that of the photograph in one piece, but for what lies beyond the overlap.
+    of neighbours are blended over the middle third of what they share, masks meet in its middle. So
+    the picture is that of the photograph in one piece, but for what lies beyond.
 
     Args:
         model: The trained model, on its device.
@@ -60,7 +60,7 @@ def restore_in_bands(
         mask = F.pad(mask, (0, right, 0, bottom), value=IGNORE_INDEX)
     seen = look(model, lq.to(model.device))
     side, starts = bands(tall, layout)
-    places = [SCALE * start for start in starts]
+    places, margin = [SCALE * start for start in starts], SCALE * layout.overlap // 3
     pixels = torch.empty(3, height, width, dtype=torch.uint8)
     masks, classes = (torch.empty(height, width, dtype=torch.uint8) for _ in range(2))
     before = torch.empty(3, 0, width)
@@ -77,7 +77,7 @@ def restore_in_bands(
             on_tile=on_tile,
         )
         band = part.image[..., :width].cpu()
-        band *= ramp(places[i], SCALE * side, places)[:, None]
+        band *= ramp(places[i], SCALE * side, places, margin)[:, None]
         band[:, : before.shape[1]] += before
         end = places[i + 1] if i + 1 < len(starts) else height
         done = band[:, : end - places[i]]
