@@ -5,7 +5,7 @@ import pytest
 from segsr.cli.bar import Bar
 
 
-@pytest.mark.parametrize("kind", ["failed", "note"])
+@pytest.mark.parametrize("kind", ["failed", "differs", "note"])
 def test_sentences_are_printed_as_they_are_and_on_one_line(kind, capsys):
     sentence = "[bold]a[/nothing].png: " + "why " * 60
     with Bar() as bar:
@@ -20,6 +20,7 @@ def test_a_hidden_bar_shows_nothing_but_failures(capsys):
         bar.start("labelling", 3)
         bar.advance()
         bar.reach(2, "b.png")
+        bar.tell("note", "b.png is small")
         bar.tell("failed", "a.png: why")
     assert capsys.readouterr().err.strip() == "failed a.png: why"
 

@@ -12,6 +12,8 @@ import yaml
 import segsr
 from segsr import cli
 from segsr.errors import SegSRError
+from segsr.inference.outcomes import Outcome, Summary
+from segsr.inference.settings import Settings
 from segsr.model.options import SamplingOptions
 
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
@@ -154,9 +156,10 @@ def upscaled(monkeypatch):
     """Stands in for the restoration: keeps its arguments and reports `errors`."""
     calls = types.SimpleNamespace(arguments=None, errors={})
 
-    def upscale_files(*, progress, **arguments):
-        calls.arguments = arguments
-        return types.SimpleNamespace(restored=[], skipped=[], errors=calls.errors)
+    def upscale_files(inputs, output, settings, *, on_photo, progress, **arguments):
+        calls.arguments = {"inputs": inputs, "output": output, "settings": settings, **arguments}
+        outcomes = [Outcome(photo, "failed", reason=why) for photo, why in calls.errors.items()]
+        return Summary(outcomes)
 
     stand_in = types.ModuleType("segsr.inference.upscale")
     stand_in.upscale_files = upscale_files
@@ -169,11 +172,10 @@ def test_upscale_hands_its_arguments_over(upscaled):
     assert upscaled.arguments == {
         "inputs": [Path("a.jpg"), Path("folder")],
         "output": Path("out"),
+        "settings": Settings(SamplingOptions(steps=5)),
         "model": "compact",
-        "options": SamplingOptions(steps=5),
-        "seed": 0,
         "mask": Path("m"),
-        "tile": "auto",
+        "masks": True,
         "device": "auto",
         "overwrite": False,
     }
@@ -183,7 +185,7 @@ def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
     upscaled.errors[Path("a.jpg")] = "no photograph"
     assert cli.main(["upscale", "a.jpg", "-o", "out"]) == 1
     printed = capsys.readouterr().err
-    assert printed == "0 restored, 0 skipped (exist already), 1 failed; results in out\n"
+    assert printed == "0 restored, 1 failed; results in out\n"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_upscale_refuses_what_it_cannot_do(option, message, upscaled, capsys):
 
 
 def test_upscale_shows_a_users_error_in_one_line(monkeypatch, upscaled, capsys):
-    def refuse(**_):
+    def refuse(*_, **__):
         raise SegSRError("no model nowhere")
 
     monkeypatch.setattr(sys.modules["segsr.inference.upscale"], "upscale_files", refuse)

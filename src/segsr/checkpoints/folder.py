@@ -14,6 +14,7 @@ is an error.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import re
@@ -57,6 +58,7 @@ _CLASSES: dict[str, tuple[type[ModelMixin], ...]] = {
     "bridge": (DualModalityBridge,),
     "cfw": (ControllableDecoder,),
 }
+_READ = ("*.json", "*.safetensors")
 _SCHEDULERS = (DDPMScheduler, DDIMScheduler, DPMSolverMultistepScheduler)
 
 
@@ -80,13 +82,34 @@ def find_folder(name: str | Path, revision: str | None = None) -> Path:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
         raise SegSRError(f"no model {str(name)!r}: {choices}.")
     try:
-        patterns = ["*.json", "*.safetensors"]
+        patterns = list(_READ)
         return Path(snapshot_download(str(name), revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SegSRError(
             f"model {str(name)!r} is no folder and could not be downloaded ({reason}): {choices}."
         ) from error
+
+
+def folder_digest(folder: str | Path) -> str:
+    """Return a sha256 of all that a model is loaded from: weights, configurations, settings.
+
+    Args:
+        folder: See `find_folder`.
+
+    Raises:
+        SegSRError: If there is no such model.
+    """
+    root = find_folder(folder)
+    parts = [root / name for name in (*_CLASSES, "scheduler")]
+    files = [file for part in parts for kind in _READ for file in part.glob(kind)]
+    whole = hashlib.sha256()
+    for path in sorted([root / SETTINGS, *files]):
+        if path.is_file():
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    return whole.hexdigest()
 
 
 def load_component(folder: str | Path, component: str) -> ModelMixin:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from segsr.progress import Kind
+
 
 class Bar:
     """A bar on standard error: what is done, of how many, the time so far and left.
@@ -24,7 +25,7 @@ class Bar:
     own, which stays when it ends.
 
     Args:
-        visible: Whether to show anything but what `tell` says.
+        visible: Whether to show anything but what is not as it should be.
     """
 
     def __init__(self, *, visible: bool = True) -> None:
@@ -68,9 +69,11 @@ class Bar:
         assert self._drawn is not None
         self._drawn.update(self._drawn.task_ids[0], completed=done, description=escape(what))
 
-    def tell(self, kind: Literal["failed", "note"], sentence: str) -> None:
+    def tell(self, kind: Kind, sentence: str) -> None:
         """Print `sentence` above the bar, as it is: names of files may look like rich's markup."""
-        colour = {"failed": "red", "note": "yellow"}[kind]
+        if kind == "note" and not self._visible:
+            return
+        colour = {"failed": "red", "differs": "yellow", "note": "yellow"}[kind]
         text = f"[{colour}]{kind}[/{colour}] {escape(sentence)}"
         self._console.print(text, soft_wrap=True, highlight=False)
 
