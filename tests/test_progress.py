@@ -20,7 +20,7 @@ class Heard:
     def advance(self, count=1) -> None:
         self.done += count
 
-    def reach(self, done, what) -> None:
+    def reach(self, done, what, total=None) -> None:
         self.done = done
 
     def tell(self, kind, sentence) -> None:

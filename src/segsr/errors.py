@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 
 class SegSRError(Exception):
@@ -27,3 +28,8 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+
+
+def about(path: Path, reason: str) -> str:
+    """Return `reason` with the file it is about before it, unless it names the file itself."""
+    return reason if str(path) in reason else f"{path}: {reason}"

@@ -19,8 +19,8 @@ class Progress(Protocol):
         """`count` more steps are done."""
         ...
 
-    def reach(self, done: int, what: str) -> None:
-        """In all `done` steps are done, and it is the turn of `what`."""
+    def reach(self, done: int, what: str, total: int | None = None) -> None:
+        """In all `done` steps are done, of `total` where that changed, and it is `what`'s turn."""
         ...
 
     def tell(self, kind: Kind, sentence: str) -> None:
@@ -37,7 +37,7 @@ class Silent:
     def advance(self, count: int = 1) -> None:
         """Say nothing."""
 
-    def reach(self, done: int, what: str) -> None:
+    def reach(self, done: int, what: str, total: int | None = None) -> None:
         """Say nothing."""
 
     def tell(self, kind: Kind, sentence: str) -> None:

@@ -360,6 +360,29 @@ def test_16_bits_are_rounded_where_the_format_has_eight(tmp_path: Path) -> None:
     assert read_photo(tmp_path / "out.bmp").bits == 8
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".webp"])
+def test_quality_is_that_of_lossy_formats(suffix: str, colour: Image.Image, tmp_path: Path) -> None:
+    image = torch.from_numpy(np.asarray(colour).transpose(2, 0, 1).copy())
+    sizes = []
+    for quality in (20, 60, 95, None):
+        write_photo(tmp_path / f"out{suffix}", image, quality=quality)
+        sizes.append((tmp_path / f"out{suffix}").stat().st_size)
+    assert sizes[0] < sizes[1] < sizes[2] == sizes[3]
+
+
+def test_quality_leaves_lossless_formats_alone(colour: Image.Image, tmp_path: Path) -> None:
+    image = torch.from_numpy(np.asarray(colour).transpose(2, 0, 1).copy())
+    write_photo(tmp_path / "out.png", image, quality=1)
+    with Image.open(tmp_path / "out.png") as written:
+        np.testing.assert_array_equal(np.asarray(written), np.asarray(colour))
+
+
+@pytest.mark.parametrize("quality", [0, 101])
+def test_a_quality_that_is_none_is_refused(quality: int, tmp_path: Path) -> None:
+    with pytest.raises(SegSRError, match=rf"out\.jpg: quality {quality} is none: give a number"):
+        write_photo(tmp_path / "out.jpg", torch.zeros(3, 9, 9), quality=quality)
+
+
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SegSRError, match=r"out\.gif: unknown image format '\.gif'\. Use one of"):
         write_photo(tmp_path / "out.gif", torch.zeros(3, 9, 9))

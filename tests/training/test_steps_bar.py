@@ -8,6 +8,7 @@ import launch
 import pytest
 
 from segsr.cli import main
+from segsr.training.budget import Budget
 from segsr.training.steps_bar import short_name
 
 RECIPE = launch.TESTS / "support" / "tiny.yaml"
@@ -44,6 +45,13 @@ def test_a_fit_tells_the_step_of_how_many_and_its_losses(monkeypatch, capsys) ->
     assert not {"…", "Epoch"} & set(line)
     assert fit("trainer.max_steps=3", "ckpt_path=last") == 0
     assert "3/3" in capsys.readouterr().err
+
+
+def test_a_budget_of_minutes_becomes_steps_at_the_pace_so_far(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Budget, "spent", lambda self, trainer: min(1.0, trainer.global_step / 6))
+    budget = "trainer.callbacks.budget._target_=segsr.training.budget.Budget"
+    assert fit("trainer.max_steps=-1", f"+{budget}", "+trainer.callbacks.budget.minutes=9") == 0
+    assert "6/6" in capsys.readouterr().err
 
 
 def test_a_run_that_fails_ends_its_line_first(monkeypatch, capsys) -> None:

@@ -64,10 +64,12 @@ class Bar:
         assert self._drawn is not None
         self._drawn.advance(self._drawn.task_ids[0], count)
 
-    def reach(self, done: int, what: str) -> None:
+    def reach(self, done: int, what: str, total: int | None = None) -> None:
         """Move the bar to where it should be, and rename it."""
         assert self._drawn is not None
-        self._drawn.update(self._drawn.task_ids[0], completed=done, description=escape(what))
+        self._drawn.update(
+            self._drawn.task_ids[0], completed=done, description=escape(what), total=total
+        )
 
     def tell(self, kind: Kind, sentence: str) -> None:
         """Print `sentence` above the bar, as it is: names of files may look like rich's markup."""

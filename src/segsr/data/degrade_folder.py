@@ -27,7 +27,7 @@ from torch import Tensor
 
 import segsr
 from segsr.data.pair_maker import PairMaker
-from segsr.errors import SegSRError
+from segsr.errors import SegSRError, about
 from segsr.files.atomic import write_atomic
 from segsr.progress import SILENT, Progress
 
@@ -82,7 +82,7 @@ def degrade_folder(
 
         def fail(photo: Path, reason: str) -> None:
             summary.errors[photo] = reason
-            progress.tell("failed", f"{photo}: {reason}")
+            progress.tell("failed", about(photo, reason))
             progress.advance()
 
         todo = []

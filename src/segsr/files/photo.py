@@ -82,10 +82,12 @@ def write_photo(
     path: str | Path,
     image: Float[Tensor, "3 h w"] | UInt8[Tensor, "3 h w"],
     like: Photo | None = None,
+    *,
+    quality: int | None = None,
 ) -> None:
     """Write `image` to `path`, whole or not at all, in the format its suffix names.
 
-    JPEG and WebP get quality 95, JPEG without chroma subsampling. What the format cannot hold is
+    JPEG is written without chroma subsampling. What the format cannot hold is
     given up: JPEG, BMP, PPM and PGM are flattened onto white, only PNG (and TIFF and PGM, grey and
     without transparency) has 16 bits, BMP, PPM and PGM have no metadata.
 
@@ -95,9 +97,11 @@ def write_photo(
         like: The photograph that `image` is restored from: its transparency (enlarged bicubically
             to the new size), EXIF, colour profile, greyness and depth are kept. Its own image is
             not looked at.
+        quality: Of JPEG and WebP, 1 to 100; 95 if None. Other formats lose nothing and ignore it.
 
     Raises:
-        SegSRError: If the suffix names no known format or the file cannot be written.
+        SegSRError: If the suffix names no known format, there is no such quality, or the file
+            cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -105,8 +109,12 @@ def write_photo(
         raise SegSRError(
             f"{path}: unknown image format '{path.suffix}'. Use one of {' '.join(WRITTEN)}."
         )
+    if quality is not None and not 1 <= quality <= 100:
+        raise SegSRError(f"{path}: quality {quality} is none: give a number from 1 to 100")
     kind, options = WRITTEN[suffix]
-    like = like or Photo(image)
+    if quality is not None and "quality" in options:
+        options = {**options, "quality": quality}
+    like = like or Photo(torch.empty(3, 0, 0))
     if suffix == ".pgm" and not like.grey:
         raise SegSRError(f"{path}: PGM holds grey alone. Write colours as .ppm or .png.")
     opacity = like.alpha is not None and kind in _WITH_ALPHA

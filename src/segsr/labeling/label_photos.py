@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from segsr.batch import IGNORE_INDEX
-from segsr.errors import SegSRError
+from segsr.errors import SegSRError, about
 from segsr.files.atomic import write_text
 from segsr.labeling.base import Labeler
 from segsr.labeling.label_shard import KEPT, MADE, OnPhoto, Settings
@@ -146,11 +146,11 @@ def label_photos(
     def on_photo(item: PhotoToLabel, outcome: str) -> None:
         progress.advance()
         if outcome not in (MADE, KEPT):
-            progress.tell("failed", f"{item.photo}: {outcome}")
+            progress.tell("failed", about(item.photo, outcome))
 
     if is_rank_zero():
         for photo, reason in photos.failed.items():
-            progress.tell("failed", f"{photo}: {reason}")
+            progress.tell("failed", about(photo, reason))
     executor(make_labeler, todo, settings, on_photo)
     summary = _sum_up(photos, shards, todo, settings.output)
     if is_rank_zero():

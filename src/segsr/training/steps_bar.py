@@ -8,6 +8,7 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 
 from segsr.progress import SILENT, Progress
+from segsr.training.budget import Budget
 
 
 @runtime_checkable
@@ -50,13 +51,11 @@ class StepsBar(ProgressBar):
     ) -> None:
         """Tell the step, and the losses as often as they are logged."""
         every: int = getattr(trainer, "log_every_n_steps", 1)
-        if trainer.global_step % every and not trainer.should_stop:
-            self._shown.reach(trainer.global_step, self._described)
-            return
-        losses = trainer.progress_bar_metrics.items()
-        named = (f"{short_name(name)} {float(value):.3g}" for name, value in losses)
-        self._described = "  ".join(["fit", *named])
-        self._shown.reach(trainer.global_step, self._described)
+        if trainer.global_step % every == 0 or trainer.should_stop:
+            losses = trainer.progress_bar_metrics.items()
+            named = (f"{short_name(name)} {float(value):.3g}" for name, value in losses)
+            self._described = "  ".join(["fit", *named])
+        self._shown.reach(trainer.global_step, self._described, expected_steps(trainer))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """End, before others tell what they wrote."""
@@ -71,6 +70,19 @@ class StepsBar(ProgressBar):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell what takes so long."""
         self._shown.reach(trainer.global_step, "validation")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Back to training."""
+        self._shown.reach(trainer.global_step, self._described)
+
+
+def expected_steps(trainer: Trainer) -> int | None:
+    """Return after how many steps a budget of minutes will be spent, at the pace so far."""
+    budgets = (x for x in trainer.callbacks if isinstance(x, Budget) and x.minutes is not None)
+    shares = [budget.spent(trainer) for budget in budgets]
+    if trainer.max_steps > 0 or not shares or not shares[0]:
+        return None
+    return max(trainer.global_step, round(trainer.global_step / shares[0]))
 
 
 def short_name(metric: str) -> str:

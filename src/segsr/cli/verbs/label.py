@@ -99,7 +99,8 @@ def _report(
     from segsr.cli.tables import print_shares
     from segsr.labeling.preview import write_preview
 
-    print_shares(summary.shares(classes))
+    if summary.made + summary.kept:
+        print_shares(summary.shares(classes))
     others = f", {summary.unfinished} left to other jobs" if summary.unfinished else ""
     print(
         f"{summary.made} masks drawn, {summary.kept} kept (exist already), "
