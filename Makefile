@@ -3,12 +3,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS := $(VENV)/runs
 INSTALLED := $(VENV)/installed
+SITE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: setup demo test check fmt table2 compact gpu
+.PHONY: setup demo test check fmt docs table2 compact gpu
 
 setup: $(INSTALLED)
 
-# What restoring and training need; the rest is for tests, checks and metrics of others.
+# What restoring and training need; the rest is for the site, tests, checks and metrics of others.
 $(RUNS): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable .
@@ -29,7 +30,12 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+	$(SITE)
 	$(BIN)/python -m pytest
+
+# The site, in site/; `.venv/bin/mkdocs serve` shows it while it is written.
+docs: setup
+	$(SITE)
 
 # The paper's ablation on the embedded weights and sample photographs.
 table2: setup

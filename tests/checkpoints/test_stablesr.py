@@ -306,6 +306,11 @@ def test_a_file_without_cfw_or_with_more_is_refused() -> None:
 
 def test_the_settings_are_stablesrs(folder) -> None:
     settings = json.loads((folder / "segsr.json").read_text())
-    assert settings["srdm"] == {"residual_scale": None, "steps": 200, "temperature": 1.0}
+    assert settings["srdm"] == {
+        "residual_scale": None,
+        "steps": 200,
+        "temperature": 1.0,
+        "colour": "adain",
+    }
     scheduler = load_scheduler(folder)
     assert float(scheduler.alphas_cumprod[999]) == pytest.approx(0.0046601, abs=1e-7)

@@ -14,20 +14,23 @@ from segsr import cli
 from segsr.errors import SegSRError
 from segsr.inference.outcomes import Outcome, Summary
 from segsr.inference.settings import Settings
+from segsr.inference.size import Size
 from segsr.model.options import SamplingOptions
 
 HEAVY = {"torch", "lightning", "hydra", "omegaconf", "diffusers", "transformers", "numpy", "PIL"}
 HEAVY |= {"rich", "yaml"}
 VERBS = {
+    "app": "Serve a page that restores photographs, and an HTTP interface.",
     "benchmark": "Compare methods on test sets.",
     "degrade": "Make pairs of a folder of photographs.",
+    "env": "Print versions, devices and packages, for a report or a paper.",
     "evaluate": "Measure a folder of results.",
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
     "label": "Draw the masks of photographs.",
     "predict": "Run a model over a data set.",
     "test": "Print a table of a model's metrics.",
-    "upscale": "Restore photographs at four times their size.",
+    "upscale": "Restore photographs at four times their size, or any up to sixteen.",
 }
 MEASURE = """
 import json, os, sys
@@ -72,7 +75,7 @@ def test_version(capsys):
     assert (stopped.value.code, capsys.readouterr().out) == (0, f"segsr {segsr.__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["fitt"], ["fit", "--nonsense"], ["upscale", "a.png"]])
+@pytest.mark.parametrize("arguments", [[], ["fitt"], ["fit", "--nonsense"]])
 def test_wrong_usage_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(arguments)
@@ -87,7 +90,7 @@ def test_a_misspelt_verb_names_its_nearest(typed, meant, capsys):
     assert f"no verb {typed}, did you mean {meant}?" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         cli.main(["xyz"])
-    assert "no verb xyz: choose from benchmark, degrade" in capsys.readouterr().err
+    assert "no verb xyz: choose from app, benchmark, degrade" in capsys.readouterr().err
 
 
 def test_a_users_error_is_one_line_and_status_2(toy_conf, capsys):
@@ -181,6 +184,20 @@ def test_upscale_hands_its_arguments_over(upscaled):
     }
 
 
+@pytest.mark.parametrize(
+    ("typed", "size"),
+    [
+        (["--scale", "1.5"], Size(scale=1.5)),
+        (["--long-side", "4000"], Size(long_side=4000)),
+        (["--size", "3000x2000"], Size(size=(3000, 2000))),
+    ],
+)
+def test_upscale_to_any_size(typed, size, upscaled):
+    assert cli.main(["upscale", "a.jpg", "-o", "out", *typed, "--strength", "0.5"]) == 0
+    expected = Settings(SamplingOptions(strength=0.5), size=size)
+    assert upscaled.arguments["settings"] == expected
+
+
 def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
     upscaled.errors[Path("a.jpg")] = "no photograph"
     assert cli.main(["upscale", "a.jpg", "-o", "out"]) == 1
@@ -189,9 +206,33 @@ def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.jpg"], "add -o OUT"),
+        (["-o", "out"], "a photograph is missing"),
+        (["a.jpg", "b.jpg", "-o", "-"], "standard output takes one result"),
+        (["a.jpg", "-o", "-", "--json"], "both write to standard output"),
+        (["-", "-", "-o", "out"], "name - once"),
+        (["a.jpg", "b.jpg", "--again", "c.png"], "repeats one result"),
+        (["--again", "c.png", "--steps", "2"], "takes every setting from the record"),
+        (["--again", "c.png", "--no-masks"], "takes every setting from the record"),
+    ],
+)
+def test_upscale_s_arguments_must_go_together(arguments, message, upscaled, capsys):
+    assert cli.main(["upscale", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert upscaled.arguments is None
+
+
+@pytest.mark.parametrize(
     ("option", "message"),
     [
-        (["--scale", "2"], "must be 4, got 2"),
+        (["--quality", "101"], "must be from 1 to 100, got 101"),
+        (["--scale", "2", "--long-side", "90"], "not allowed with argument"),
+        (["--size", "90"], "must be like 3000x2000, got 90"),
+        (["--strength", "2"], "must be from 0 to 1"),
         (["--steps", "0"], "must be at least 1, got 0"),
         (["--fidelity", "1.5"], "must be from 0 to 1"),
         (["--temperature", "-1"], "must be 0 or more, got -1"),

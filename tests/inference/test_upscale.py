@@ -77,6 +77,17 @@ def test_two_photographs_never_write_one_file(model, tmp_path) -> None:
     assert "rename" in summary.errors[photos[1]]
 
 
+def test_another_size_and_what_was_done(model, tmp_path, capsys) -> None:
+    photo = save(tmp_path / "photo.png", 20, 14)
+    command = ["upscale", str(photo), "-o", str(tmp_path / "out"), "--model", model]
+    assert main([*command, "--size", "30x21"]) == 0
+    assert Image.open(tmp_path / "out" / "photo.png").size == (30, 21)
+    assert Image.open(tmp_path / "out" / "masks/photo.png").size == (30, 21)
+    assert "photo.png: x4, then resized to 30x21" in " ".join(capsys.readouterr().err.split())
+    assert main([*command, "--overwrite", "--size", "30x30"]) == 1
+    assert "give 30x21 or 43x30, and crop" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_mask_of_the_users_own(model, tmp_path) -> None:
     photo = save(tmp_path / "photo.png", 16, 16)
     mask = np.full((16, 16), 4, np.uint8)

@@ -42,8 +42,8 @@ from segsr.nets.image_denoiser import ImageDenoiser
 
 NOT_KNOWN = "not known"
 """Why a name in no network of ours was set aside if no rule says more."""
-STEPS = 200
-"""StableSR's DDPM steps."""
+SETTINGS = {"residual_scale": None, "steps": 200, "temperature": 1.0, "colour": "adain"}
+"""As StableSR was published: 200 DDPM steps, colours by AdaIN."""
 _TOKENS = 77
 _SET_ASIDE = {
     "noise schedule, computed anew": re.compile(
@@ -129,7 +129,7 @@ def import_stablesr(
     save_folder(
         output,
         read.components,
-        {"srdm": {"residual_scale": None, "steps": STEPS, "temperature": 1.0}},
+        {"srdm": SETTINGS},
         stablesr_scheduler(prediction_type),
     )
     return read

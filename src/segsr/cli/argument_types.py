@@ -40,3 +40,11 @@ def percent(text: str) -> int:
 def tile(text: str) -> int | str:
     """`auto`, `off`, or the side of a tile in HQ pixels."""
     return text if text in ("auto", "off") else positive(text)
+
+
+def width_by_height(text: str) -> tuple[int, int]:
+    """Width and height in pixels, such as `3000x2000`."""
+    width, by, height = text.lower().partition("x")
+    if not by:
+        raise argparse.ArgumentTypeError(f"must be like 3000x2000, got {text}")
+    return positive(width), positive(height)

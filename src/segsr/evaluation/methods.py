@@ -150,7 +150,7 @@ class SegSR:
         """Return the restoration of `lq` and the mask that guided it; see `Method`."""
         given = self._given_mask(lq, hq, name)
         found = self.pipeline(lq, self.options, seed=self.seed, name=name, mask=given)
-        if self.options.guidance == 0:
+        if self.options.semantic_guidance == 0:
             return RestoredPhoto(found.image)
         return RestoredPhoto(found.image, found.classes if given is None else given)
 

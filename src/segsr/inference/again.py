@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from segsr.errors import SegSRError
+from segsr.errors import SegSRError, about
 from segsr.inference.outcomes import Outcome, Summary
 from segsr.inference.places import MASKS, Place
 from segsr.inference.records import Making, Record, Source, digest, missing_keys, read_record
@@ -58,7 +58,7 @@ def repeat(
     def report(outcome: Outcome) -> None:
         summary.outcomes.append(outcome)
         if outcome.status == "failed":
-            progress.tell("failed", f"{outcome.photo}: {outcome.reason}")
+            progress.tell("failed", about(outcome.photo, outcome.reason))
         on_photo(outcome)
 
     standing, reason = judge(place, lambda: making)

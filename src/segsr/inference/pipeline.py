@@ -14,10 +14,13 @@ from diffusers import DiffusionPipeline
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from segsr.batch import SCALE
 from segsr.errors import SegSRError
 from segsr.inference.bands import bands, restore_in_bands
+from segsr.inference.colour import match_colour_
 from segsr.inference.memory import Layout, Tile, bytes_per_pixel, free_bytes, lay_out
-from segsr.inference.restoration import Restoration, as_image, restore
+from segsr.inference.restoration import Restoration, as_image, resized, restore
+from segsr.inference.size import Size, resize_mask
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.seeding import generator
@@ -64,9 +67,15 @@ class SegSRPipeline(DiffusionPipeline):
         tile: Tile = "auto",
         trajectory: bool = False,
         on_step: Callable[[int], None] | None = None,
+        scale: float | int | None = None,
+        long_side: int | None = None,
+        size: tuple[int, int] | None = None,
         **values: Any,
     ) -> Restoration:
-        """Return the photograph at SCALE times its size, with its mask.
+        """Return the photograph at SCALE times its size or any from 1 to 16, with its mask.
+
+        The model restores it once, of more than SCALE times its own result again, and what comes
+        out is resized to the exact size.
 
         Args:
             image: The LQ photograph: RGB, in [0, 1] if a tensor.
@@ -77,6 +86,9 @@ class SegSRPipeline(DiffusionPipeline):
             tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
             trajectory: Also decode what every step predicts.
             on_step: Called with t after every step; a progress bar of diffusers if None.
+            scale: Times the photograph's size, from 1 to 16, if it is not to be SCALE.
+            long_side: Pixels of the longer side, instead.
+            size: Width and height, instead.
             **values: Single values of `SamplingOptions`, in place of those of `options`.
 
         Raises:
@@ -84,11 +96,38 @@ class SegSRPipeline(DiffusionPipeline):
         """
         options = replace(options or SamplingOptions(), **values)
         self.model.image.check(options)
+        options = self.model.image.settled(options)
         photo = as_image(image)
+        enlargement = Size(scale, long_side, size).of(*photo.shape[-2:])
+        if mask is not None and tuple(mask.shape) == (enlargement.height, enlargement.width):
+            mask = resize_mask(mask, *(SCALE * side for side in photo.shape[-2:]))
+        key = (seed,) if name is None else (seed, name)
+        restoration = self._restore(photo, options, key, mask, tile, trajectory, on_step)
+        if enlargement.passes == 2:
+            photo = as_image(restoration.image)
+            if mask is not None:
+                mask = resize_mask(mask, *photo.shape[-2:])
+            del restoration
+            key = (*key, "again")
+            restoration = self._restore(photo, options, key, mask, tile, trajectory, on_step)
+        if enlargement.resized:
+            restoration = resized(restoration, enlargement.height, enlargement.width)
+        return replace(restoration, options=options, enlargement=enlargement)
+
+    def _restore(
+        self,
+        photo: Float[Tensor, "3 h w"],
+        options: SamplingOptions,
+        key: tuple[int | str, ...],
+        mask: Int[Tensor, "mh mw"] | None,
+        tile: Tile,
+        trajectory: bool,
+        on_step: Callable[[int], None] | None,
+    ) -> Restoration:
+        """The model once: SCALE times the size, with the colours that `options` name."""
         height, width = photo.shape[-2:]
         layout = self.lay_out(height, width, options, tile)
         count = len(bands(height, layout)[1])
-        key = (seed,) if name is None else (seed, name)
         if count > 1 and trajectory:
             raise SegSRError("a photograph that must go in bands has no trajectory: leave it out.")
         with ExitStack() as stack:
@@ -98,19 +137,24 @@ class SegSRPipeline(DiffusionPipeline):
                 on_step = partial(_update, progress)
             if count > 1:
                 noise = partial(generator, *key, "band")
-                return restore_in_bands(
+                restoration = restore_in_bands(
                     self.model, photo, noise, options, layout, mask=mask, on_step=on_step
                 )
-            return restore(
-                self.model,
-                photo,
-                generator(*key),
-                options,
-                mask=mask,
-                tiling=layout.tiling,
-                trajectory=trajectory,
-                on_step=on_step,
-            )
+            else:
+                restoration = restore(
+                    self.model,
+                    photo,
+                    generator(*key),
+                    options,
+                    mask=mask,
+                    tiling=layout.tiling,
+                    trajectory=trajectory,
+                    on_step=on_step,
+                )
+        steps = restoration.trajectory  # the last one's image is the restoration's
+        for seen in [step.image for step in steps] or [restoration.image]:
+            match_colour_(seen, photo, options.colour or "none")
+        return restoration
 
     def lay_out(self, height: int, width: int, options: SamplingOptions, tile: Tile) -> Layout:
         """Return how a photograph of so many LQ pixels would be cut; see `segsr.inference.memory`.
@@ -118,7 +162,7 @@ class SegSRPipeline(DiffusionPipeline):
         Raises:
             SegSRError: If `tile` is senseless, or a tile of that side cannot fit.
         """
-        guidance = float(options.guidance)
+        guidance = options.semantic_guidance
 
         def per_pixel() -> float:
             if guidance not in self._bytes:

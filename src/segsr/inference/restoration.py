@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from segsr.batch import IGNORE_INDEX, SCALE
 from segsr.diffusion.joint_sampler import JointStep
 from segsr.errors import SegSRError
+from segsr.inference.size import Enlargement, resize, resize_mask
 from segsr.inference.tiles import Tiling, tiled_decode, tiled_predict, tiled_read
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
@@ -48,18 +49,22 @@ class Restoration:
     """A restored photograph.
 
     Attributes:
-        image: (3, H, W) in [0, 1], H and W exactly SCALE times those of the input; uint8 of a
-            photograph that went in bands.
+        image: (3, H, W) in [0, 1], H and W exactly SCALE times those of the input unless another
+            size was asked for; uint8 of a photograph that went in bands.
         mask: Classes, int64 (H, W); 255 where the prediction is unsure.
         classes: The likeliest classes, sure or not.
         trajectory: Every step, noisiest first, if it was asked for; the last one holds `image` and
             `mask`.
+        options: How it was sampled, the model's own choices named.
+        enlargement: How it reached its size.
     """
 
     image: Tensor
     mask: Tensor
     classes: Tensor
     trajectory: list[RestorationStep] = field(repr=False)
+    options: SamplingOptions = field(default_factory=SamplingOptions)
+    enlargement: Enlargement | None = None
 
 
 def restore(
@@ -123,6 +128,18 @@ def restore(
     return Restoration(last.image, last.mask, last.classes, seen)
 
 
+def resized(restoration: Restoration, height: int, width: int) -> Restoration:
+    """Return a restoration at another size, with its trajectory."""
+
+    def sized(one: Restoration | RestorationStep) -> tuple[Tensor, Tensor, Tensor]:
+        mask, classes = (resize_mask(x, height, width) for x in (one.mask, one.classes))
+        return resize(one.image, height, width), mask, classes
+
+    steps = [RestorationStep(step.t, *sized(step)) for step in restoration.trajectory]
+    image, mask, classes = sized(restoration)
+    return replace(restoration, image=image, mask=mask, classes=classes, trajectory=steps)
+
+
 @torch.no_grad()
 def prior_mask(
     model: JointModel, image: PIL.Image.Image | Float[Tensor, "3 h w"]
@@ -156,7 +173,7 @@ def pad_to_multiple(
 
 
 def as_image(image: PIL.Image.Image | Tensor) -> Float[Tensor, "3 h w"]:
-    """Return a photograph as RGB in [0, 1].
+    """Return a photograph, 8-bit samples too, as RGB in [0, 1].
 
     Raises:
         SegSRError: If it is empty or not RGB.
@@ -168,7 +185,7 @@ def as_image(image: PIL.Image.Image | Tensor) -> Float[Tensor, "3 h w"]:
         raise SegSRError(
             f"an image must be RGB of shape (3, H, W), got {tuple(image.shape)}: convert it first."
         )
-    return image.float()
+    return image.float() / 255 if image.dtype == torch.uint8 else image.float()
 
 
 def padded(lq: Float[Tensor, "b 3 h w"], model: JointModel) -> Float[Tensor, "b 3 ph pw"]:

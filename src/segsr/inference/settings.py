@@ -8,6 +8,7 @@ from pathlib import Path
 from segsr.errors import SegSRError
 from segsr.files.formats import result_suffix
 from segsr.inference.memory import Tile, check_tile
+from segsr.inference.size import Size
 from segsr.model.options import SamplingOptions
 
 
@@ -21,6 +22,7 @@ class Settings:
     Attributes:
         options: How to sample.
         seed: Key of the noise, together with the photograph's name.
+        size: Of the results; SCALE times the photographs' if it names none.
         tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
         format: Of the results: a name of `segsr.files.formats.RESULT_FORMATS`, or `same`.
         quality: Of JPEG and WebP, 1 to 100; None for the format's usual one.
@@ -31,6 +33,7 @@ class Settings:
 
     options: SamplingOptions = field(default_factory=SamplingOptions)
     seed: int = 0
+    size: Size = field(default_factory=Size)
     tile: Tile = "auto"
     format: str = "png"
     quality: int | None = None

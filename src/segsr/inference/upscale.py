@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 
 from segsr.batch import SCALE
 from segsr.checkpoints.folder import find_folder, folder_digest
-from segsr.errors import SegSRError
+from segsr.errors import SegSRError, about
 from segsr.files.mask import read_mask
 from segsr.files.photo import Photo, read_photo
 from segsr.files.walk import find_photos
@@ -49,7 +49,7 @@ def upscale_files(
 ) -> Summary:
     """Restore photographs, one after another, and return what became of each.
 
-    `photo.jpg` becomes `output/photo.png`, SCALE times as large, with its mask in colours as
+    `photo.jpg` becomes `output/photo.png`, SCALE times as large or of another size, its mask
     `output/masks/photo.png`, 255 (dark grey) where the model is unsure, and a record of how it was
     made (`segsr.inference.records`). Folders keep their tree, see `segsr.inference.places`. The
     noise of a photograph depends on the seed and its file name only. A result that is there and the
@@ -84,7 +84,7 @@ def upscale_files(
     def report(outcome: Outcome) -> None:
         summary.outcomes.append(outcome)
         if outcome.status == "failed":
-            progress.tell("failed", f"{outcome.photo}: {outcome.reason}")
+            progress.tell("failed", about(outcome.photo, outcome.reason))
         on_photo(outcome)
 
     for folder, reason in found.unread.items():
@@ -272,7 +272,11 @@ def _restore(
         tile=settings.tile,
         mask=None if job.mask is None else read_mask(job.mask),
         on_step=lambda t: progress.advance(),
+        **asdict(settings.size),
     )
+    done = restoration.enlargement
+    if done is not None and (done.resized or done.passes > 1):
+        progress.tell("note", f"{job.place.photo.name}: {done}")
     record = save(
         job.place,
         restoration,

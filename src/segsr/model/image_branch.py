@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from segsr.checkpoints.folder import (
 from segsr.diffusion import gaussian
 from segsr.diffusion.joint_sampler import image_step
 from segsr.errors import SegSRError
-from segsr.model.options import SamplingOptions
+from segsr.model.options import Colour, SamplingOptions
 from segsr.nets.autoencoder import Autoencoder
 from segsr.nets.controllable_decoder import ControllableDecoder
 from segsr.nets.image_controller import ImageController
@@ -50,6 +51,7 @@ class ImageBranch(nn.Module):
         temperature: Its temperature where it names none.
         cfw: StableSR's controllable decoder.
         fidelity: Its weight w where `SamplingOptions` names none, from 0 (the plain decoder) to 1.
+        colour: Where a result's colours come from where it names nothing.
     """
 
     abar: Tensor
@@ -67,6 +69,7 @@ class ImageBranch(nn.Module):
         temperature: float | int = 1.0,
         cfw: ControllableDecoder | None = None,
         fidelity: float = 0.5,
+        colour: Colour = "none",
     ) -> None:
         super().__init__()
         gaussian.check_prediction_type(scheduler.config.prediction_type)
@@ -79,6 +82,7 @@ class ImageBranch(nn.Module):
         self.steps = steps
         self.temperature = temperature
         self.fidelity = fidelity
+        self.colour = colour
         self.register_buffer("abar", scheduler.alphas_cumprod.float(), persistent=False)
 
     @property
@@ -94,6 +98,18 @@ class ImageBranch(nn.Module):
         """
         if options.fidelity is not None and self.autoencoder.cfw is None:
             raise SegSRError("the model has no controllable decoder (cfw/): leave fidelity out.")
+
+    def settled(self, options: SamplingOptions) -> SamplingOptions:
+        """Return `options` with this branch's own choices where they name none."""
+        fidelity = None if self.autoencoder.cfw is None else self.fidelity
+        return replace(
+            options,
+            steps=options.steps or self.steps,
+            start="lq" if options.begins_at_lq else "noise",
+            temperature=self.temperature if options.temperature is None else options.temperature,
+            fidelity=fidelity if options.fidelity is None else options.fidelity,
+            colour=options.colour or self.colour,
+        )
 
     @torch.no_grad()
     def encode(self, canvas: Float[Tensor, "b 3 sh sw"]) -> Float[Tensor, "b c gh gw"]:
@@ -155,8 +171,8 @@ class ImageBranch(nn.Module):
         """Return the state at the first timestep: pure noise, or the LQ latent noised to `t`."""
         chosen = options.temperature
         temperature = self.temperature if chosen is None else chosen
-        noise = temperature * gaussian.draw_normal(lq_latents, generators)
-        if options.start == "noise":
+        noise = options.strength * temperature * gaussian.draw_normal(lq_latents, generators)
+        if not options.begins_at_lq:
             return noise
         state = self.to_state(lq_latents, lq_latents)
         return gaussian.q_sample(state, noise, self.abar[t].view(1, 1, 1, 1))
@@ -202,11 +218,15 @@ class ImageBranch(nn.Module):
         canvas: Float[Tensor, "b 3 sh sw"],
         options: SamplingOptions,
     ) -> Float[Tensor, "b 3 sh sw"]:
-        """Return the image of a clean state, clamped to [0, 1]."""
+        """Return the image of a clean state, clamped to [0, 1], mixed with the canvas.
+
+        The share of the former is `SamplingOptions.strength`.
+        """
         latents = self.from_state(clean, lq_latents)
         fidelity = self.fidelity if options.fidelity is None else options.fidelity
         seen = None if self.autoencoder.cfw is None else canvas
-        return self.autoencoder.decode(latents, seen, float(fidelity)).clamp(0, 1)
+        image = self.autoencoder.decode(latents, seen, float(fidelity)).clamp(0, 1)
+        return image if options.strength == 1 else canvas.lerp(image, float(options.strength))
 
     def picture(
         self, clean: Float[Tensor, "b c gh gw"], lq_latents: Float[Tensor, "b c gh gw"]
@@ -221,6 +241,7 @@ class ImageBranch(nn.Module):
             "concat_lq": self.concat_lq,
             "steps": self.steps,
             "temperature": self.temperature,
+            "colour": self.colour,
         }
         components = {
             "autoencoder": self.autoencoder.codec,

@@ -80,20 +80,21 @@ class JointModel(nn.Module):
         if options.exchange:
             aid = self.bridge.aid(self.image.noisy_latents(latents, lq_latents, now), now)
         log_mask = self.mask.predict(masks, t, conditions.features, aid)
-        if options.guidance == 0:
+        scale = options.semantic_guidance
+        if scale == 0:
             return Prediction(self.image.denoise(latents, now, lq_latents, lq_guidance), log_mask)
         sure = self.mask.sure(log_mask)
         if conditions.given is not None:
             sure = sure | (conditions.given != IGNORE_INDEX)
         seen = masks.masked_fill(~sure, IGNORE_INDEX)
         control = add_guidance(lq_guidance, self.bridge.control(seen, now))
-        if options.guidance == 1:
+        if scale == 1 or self.bridge.silent:
             return Prediction(self.image.denoise(latents, now, lq_latents, control), log_mask)
         both = tuple(torch.cat(pair) for pair in zip(control, lq_guidance, strict=True))
         twice = (x.repeat(2, 1, 1, 1) for x in (latents, lq_latents))
         output = self.image.denoise(next(twice), now.repeat(2), next(twice), both)
         guided, alone = output.chunk(2)
-        return Prediction(guide(guided, alone, options.guidance), log_mask)
+        return Prediction(guide(guided, alone, scale), log_mask)
 
     def sample(
         self,

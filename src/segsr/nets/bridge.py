@@ -74,6 +74,12 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
             silent=True,
         )
 
+    @property
+    def silent(self) -> bool:
+        """Whether C_t is zero for every mask: the Seg Controller's projections still are."""
+        projections = self.seg_controller.projections
+        return not any(parameter.any() for parameter in projections.parameters())
+
     def control(self, masks: Int[Tensor, "b h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return C_t of the mask S_t: one (B, guidance_channels, h', w') map per scale.
 

@@ -1,4 +1,4 @@
-"""Restore photographs at four times their size."""
+"""Restore photographs at four times their size, or any up to sixteen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from segsr.cli.argument_types import percent, positive, positive_or_zero, share, tile
+from segsr.cli.argument_types import (
+    percent,
+    positive,
+    positive_or_zero,
+    share,
+    tile,
+    width_by_height,
+)
 from segsr.cli.statuses import done_or_failed
 from segsr.cli.streams import STREAM, check_output, hand_out, take_in
 from segsr.errors import SegSRError
@@ -30,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=positive, metavar="N", help="sampling steps (default: the model's own)")
     add("--seed", type=int, default=0, metavar="N", help="the same seed draws the same details")
     add("--guidance", type=float, default=1.0, metavar="W", help="semantic guidance scale")
-    add("--start", choices=("noise", "lq"), default="noise", help="begin from noise or noised LQ")
+    add("--start", choices=("noise", "lq"), help="begin from noise or noised LQ")
     add(
         "--temperature",
         type=positive_or_zero,
@@ -38,10 +45,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="noise at the start: 0 is faithful",
     )
     add("--fidelity", type=share, metavar="W", help="of a controllable decoder: 0 free, 1 faithful")
+    add(
+        "--strength",
+        type=share,
+        default=1.0,
+        metavar="W",
+        help="how much is restored: 1 all, 0 the photograph enlarged",
+    )
+    add(
+        "--colour",
+        choices=("none", "adain", "wavelet"),
+        help="take colours from the photograph: each channel's mean and spread, or all that is"
+        " coarse (default: the model's own)",
+    )
     add("--mask", type=Path, metavar="FILE|FOLDER", help="masks of your own instead of predictions")
     add("--no-masks", action="store_true", help="write no masks to OUT/masks")
     add("--tile", type=tile, default="auto", metavar="auto|off|N", help="side of a tile, HQ pixels")
-    add("--scale", type=_scale, default=4, metavar="4", help="factor; only 4 is trained for")
+    sizes = parser.add_mutually_exclusive_group()
+    add_size = sizes.add_argument
+    add_size("--scale", type=float, metavar="F", help="times the size, 1 to 16 (default: 4)")
+    add_size("--long-side", type=positive, metavar="N", help="pixels of the longer side, instead")
+    add_size("--size", type=width_by_height, metavar="WxH", help="exactly so many, instead")
     formats = ("png", "jpg", "webp", "tiff", "same")
     add("--format", choices=formats, default="png", help="of the results (default: png)")
     add("--quality", type=percent, metavar="N", help="of jpg and webp, 1 to 100")
@@ -129,6 +153,7 @@ def _restore(
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     from segsr.inference.settings import Settings
+    from segsr.inference.size import Size
     from segsr.model.options import SamplingOptions
 
     return Settings(
@@ -138,8 +163,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
             start=arguments.start,
             temperature=arguments.temperature,
             fidelity=arguments.fidelity,
+            strength=arguments.strength,
+            colour=arguments.colour,
         ),
         seed=arguments.seed,
+        size=Size(arguments.scale, arguments.long_side, arguments.size),
         tile=arguments.tile,
         format=arguments.format,
         quality=arguments.quality,
@@ -166,11 +194,3 @@ def _check(arguments: argparse.Namespace) -> None:
             raise SegSRError("standard output takes one result: name one photograph, or -o OUT")
         if arguments.json:
             raise SegSRError("--json and -o - both write to standard output: leave one out")
-
-
-def _scale(text: str) -> int:
-    if text != "4":
-        raise argparse.ArgumentTypeError(
-            f"must be 4, got {text}: the models are trained for x4, resize the result instead"
-        )
-    return 4

@@ -1,0 +1,1 @@
+"""The page and the HTTP interface of `segsr app`; see `segsr.app.server`."""
