@@ -19,11 +19,11 @@ from pathlib import Path
 from torch import Tensor
 
 from segsr import __version__
-from segsr.errors import SegSRError
+from segsr.files.atomic import cannot_write
 from segsr.files.mask import write_mask
 from segsr.files.photo import Photo, write_photo
 from segsr.inference.places import Place
-from segsr.inference.records import FOLDER, Making, Record, Written, digest, write_record
+from segsr.inference.records import FOLDER, Making, Record, Written, digest, record_of, write_record
 from segsr.inference.restoration import Restoration
 
 _NEW = "new"  # folder of what has not yet taken its place
@@ -55,7 +55,8 @@ def save(
     """
     home = place.result.parent / FOLDER / _NEW
     picture, mask = home / place.result.name, home / "masks" / f"{place.result.name}.png"
-    _forget_parts(picture)
+    for path in (picture, mask, record_of(place.result)):
+        _forget_parts(path)
     try:
         write_photo(picture, restoration.image.cpu(), photo, quality=quality)
         if place.mask is not None:
@@ -110,9 +111,7 @@ def _move(path: Path, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, place)
     except OSError as error:
-        raise SegSRError(
-            f"{place}: cannot be written ({error.strerror}): check that its folder is writable"
-        ) from error
+        raise cannot_write(place, error.strerror or str(error)) from error
 
 
 def _forget_parts(path: Path) -> None:

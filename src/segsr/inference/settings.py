@@ -25,7 +25,7 @@ class Settings:
         size: Of the results; SCALE times the photographs' if it names none.
         tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
         format: Of the results: a name of `segsr.files.formats.RESULT_FORMATS`, or `same`.
-        quality: Of JPEG and WebP, 1 to 100; None for the format's usual one.
+        quality: Of JPEG, WebP and AVIF, 1 to 100; None for the format's usual one.
 
     Raises:
         SegSRError: If a value is out of its range.

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_size("--size", type=width_by_height, metavar="WxH", help="exactly so many, instead")
     formats = ("png", "jpg", "webp", "tiff", "same")
     add("--format", choices=formats, default="png", help="of the results (default: png)")
-    add("--quality", type=percent, metavar="N", help="of jpg and webp, 1 to 100")
+    add("--quality", type=percent, metavar="N", help="of jpg, webp and avif, 1 to 100")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto")
     add("--overwrite", action="store_true", help="replace results that were made otherwise")
     add("--again", type=Path, metavar="RESULT", help="repeat a result as its record says")
