@@ -33,3 +33,14 @@ def test_each_piece_of_work_leaves_its_line(capsys):
         bar.reach(2, "done")
     lines = [line.split() for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert [(line[0], line[-3]) for line in lines] == [("[first]", "3/4"), ("done", "2/2")]
+
+
+def test_a_long_name_leaves_room_for_the_numbers(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with Bar() as bar:
+        bar.start("a very long name of a photograph from the summer holiday of 2019.jpg", 4000)
+        bar.reach(1234, "another very long name of a photograph from the summer holiday.jpg")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert "…" in line
+    assert line.split()[-3] == "1234/4000"
+    assert len(line) <= 80

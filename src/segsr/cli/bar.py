@@ -14,6 +14,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from segsr.progress import Kind
 
@@ -48,7 +49,7 @@ class Bar:
         """Begin a new line."""
         self.end()
         self._drawn = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=self._what()),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -78,6 +79,12 @@ class Bar:
         colour = {"failed": "red", "differs": "yellow", "note": "yellow"}[kind]
         text = f"[{colour}]{kind}[/{colour}] {escape(sentence)}"
         self._console.print(text, soft_wrap=True, highlight=False)
+
+    def _what(self) -> Column:
+        """Of what is done: a long name is cut, lest the numbers be."""
+        return Column(
+            no_wrap=True, overflow="ellipsis", max_width=max(16, self._console.width - 46)
+        )
 
     def end(self) -> None:
         """Leave the line as it is; what is printed now stands below it."""

@@ -88,7 +88,7 @@ def save(
 
 def versions() -> dict[str, str]:
     """Return the versions of segsr and of what decides how it computes."""
-    others = {name: version(name) for name in ("torch", "diffusers", "pillow")}
+    others = {name: version(name) for name in ("torch", "diffusers", "pillow", "pyvips")}
     return {"segsr": __version__, **others, "python": platform.python_version()}
 
 
