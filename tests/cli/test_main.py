@@ -28,7 +28,9 @@ VERBS = {
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
     "label": "Draw the masks of photographs.",
+    "models": "List the models in the package and those of the hub that are cached.",
     "predict": "Run a model over a data set.",
+    "push": "Put a model folder on the hub, with a card of what it is and what was measured.",
     "test": "Print a table of a model's metrics.",
     "upscale": "Restore photographs at four times their size, or any up to sixteen.",
 }

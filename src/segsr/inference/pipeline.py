@@ -43,14 +43,18 @@ class SegSRPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "compact", *, revision: str | None = None
+        cls,
+        model: str | Path = "compact",
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
     ) -> SegSRPipeline:
         """Return the pipeline of `compact`, a model folder, or a hub id.
 
         Raises:
-            SegSRError: If the model or a component of it cannot be had.
+            SegSRError: If the model or a component of it cannot be had, or it is another one.
         """
-        return cls(JointModel.from_pretrained(model, revision=revision))
+        return cls(JointModel.from_pretrained(model, revision=revision, sha256=sha256))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder `folder`."""

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from segsr.batch import SCALE
-from segsr.checkpoints.folder import find_folder, folder_digest
+from segsr.checkpoints.folder import find_folder
+from segsr.checkpoints.hub import model_digest
 from segsr.errors import SegSRError, about
 from segsr.files.mask import read_mask
 from segsr.files.photo import Photo, read_photo
@@ -186,7 +187,7 @@ def source_of_model(model: str) -> Source:
     """
     folder = find_folder(model)
     name = os.path.abspath(model) if Path(model).is_dir() else model
-    return Source(name, folder_digest(folder))
+    return Source(name, model_digest(folder))
 
 
 def find_device(name: str) -> torch.device:

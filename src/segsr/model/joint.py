@@ -142,18 +142,23 @@ class JointModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "compact", *, revision: str | None = None
+        cls,
+        model: str | Path = "compact",
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
     ) -> JointModel:
         """Return a trained model in eval mode.
 
         Args:
             model: `compact` (ships with the package), a model folder, or a hub id.
             revision: Branch, tag or commit, for a hub id.
+            sha256: The model's digest, for a hub id; see `segsr.checkpoints.folder.find_folder`.
 
         Raises:
-            SegSRError: If the model or a component of it cannot be had.
+            SegSRError: If the model or a component of it cannot be had, or it is another one.
         """
-        folder = find_folder(model, revision)
+        folder = find_folder(model, revision, sha256)
         bridge = load_component(folder, "bridge")
         assert isinstance(bridge, DualModalityBridge)
         joint = cls(ImageBranch.from_pretrained(folder), MaskBranch.from_pretrained(folder), bridge)
