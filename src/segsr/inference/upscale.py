@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import torch
 
 from segsr.batch import SCALE
 from segsr.checkpoints.folder import find_folder
-from segsr.checkpoints.hub import model_digest
+from segsr.checkpoints.hub import file_digest, model_files, sums_text
 from segsr.errors import SegSRError, about
 from segsr.files.mask import read_mask
 from segsr.files.photo import Photo, read_photo
@@ -187,7 +188,9 @@ def source_of_model(model: str) -> Source:
     """
     folder = find_folder(model)
     name = os.path.abspath(model) if Path(model).is_dir() else model
-    return Source(name, model_digest(folder))
+    files = model_files(folder)  # as they are now, whatever `SHA256SUMS` says they were
+    digests = {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+    return Source(name, hashlib.sha256(sums_text(digests).encode()).hexdigest())
 
 
 def find_device(name: str) -> torch.device:
