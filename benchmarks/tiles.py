@@ -21,8 +21,8 @@ from torch.nn import functional as F
 
 from segsr.batch import SCALE
 from segsr.diffusion.noise import keyed
-from segsr.files.find import find_photos
 from segsr.files.photo import read_photo
+from segsr.files.walk import find_photos
 from segsr.inference.memory import OVERLAP
 from segsr.inference.restoration import restore
 from segsr.inference.tiles import Tiling
@@ -68,8 +68,8 @@ def main() -> None:
     print(f"{arguments.model}, {arguments.side} px to {SCALE * arguments.side} px, ", end="")
     print(f"overlap {OVERLAP} px, {torch.get_num_threads()} threads")
     rows: dict[int, list[list[float]]] = {side: [] for side in SIDES}
-    for photo in find_photos([arguments.photos]):
-        lq = shrunk(read_photo(photo).image, arguments.side)
+    for photo in find_photos([arguments.photos]).photos:
+        lq = shrunk(read_photo(photo.path).image, arguments.side)
         begin = time.perf_counter()
         whole = restore(model, lq, keyed(0), options)
         untiled = time.perf_counter() - begin
