@@ -32,7 +32,7 @@ def test_the_answer_is_the_command_line_s_file_to_the_byte(
     assert picture.status_code == mask.status_code == 200
     assert picture.headers["content-type"] == "image/png"
     assert picture.content == (tmp_path / "out" / "photo.png").read_bytes()
-    assert mask.content == (tmp_path / "out" / "photo_mask.png").read_bytes()
+    assert mask.content == (tmp_path / "out" / "masks" / "photo.png").read_bytes()
     assert files_left() == []
 
 
