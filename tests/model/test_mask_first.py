@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import tiny
 import torch
 
+from segsr.diffusion.noise import keyed
 from segsr.errors import SegSRError
 from segsr.inference.tiles import Tiling, tiled_predict
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import to_canvas
-from segsr.seeding import generator
 
 OPTIONS = SamplingOptions(steps=1)
 
@@ -26,7 +24,7 @@ def joint(mask_first: int) -> JointModel:
 
 def step(model: JointModel, given=None, predict=None, options=OPTIONS):
     conditions = model.read(to_canvas(tiny.batch(1)["lq"]), given)
-    (last,) = model.sample(conditions, [generator(0)], options, predict)
+    (last,) = model.sample(conditions, keyed(0), options, predict)
     return conditions, last
 
 
@@ -34,9 +32,7 @@ def step(model: JointModel, given=None, predict=None, options=OPTIONS):
 def test_the_image_sees_the_mask_that_segdm_arrives_at_alone(steps: int) -> None:
     model = joint(steps)
     conditions, last = step(model)
-    generators = [generator(0)]
-    model.image.start_state(conditions.lq_latents, 999, generators, OPTIONS)  # drawn first
-    *_, log_mask = model.mask.sample(conditions.features, generators, steps)
+    *_, log_mask = model.mask.sample(conditions.features, keyed(0), steps)
     assert torch.equal(last.mask_log_probs, log_mask)
     now = torch.tensor([999])
     with torch.no_grad():
@@ -71,16 +67,21 @@ def test_tiles_blend_the_mask_before_the_image_sees_it() -> None:
     model = joint(2)
     asked = []
 
-    def predict(state, conditions, t, options=OPTIONS):
-        asked.append((conditions.mask_only, conditions.estimate is not None))
-        return model.predict(state, conditions, t, options)
+    def mask(state, conditions, t):
+        asked.append("mask" if conditions.mask_only else "?")
+        return model.predict_mask(state, conditions, t, OPTIONS)
 
-    _, last = step(model, predict=tiled_predict(predict, Tiling(12, 8, 2)))
-    count = len(Tiling(12, 8, 2).windows(16, 16))
+    def image(state, conditions, t, log_mask):
+        asked.append("image" if conditions.estimate is not None else "?")
+        return model.predict_image(state, conditions, t, log_mask, OPTIONS)
+
+    tiles = Tiling(12, 8, 2)
+    _, last = step(model, predict=tiled_predict(mask, image, tiles, lambda: asked.append("tile")))
+    count = len(tiles.windows(16, 16))
     assert count > 1
-    assert asked == [(True, False)] * (2 * count) + [(False, True)] * count
+    assert asked == ["mask"] * (2 * count) + ["image", "tile"] * count
     torch.testing.assert_close(last.mask_log_probs.exp().sum(1), torch.ones(1, 16, 16))
-    _, whole = step(model, predict=tiled_predict(partial(predict), Tiling(16, 8, 2)))
+    _, whole = step(model, predict=tiled_predict(mask, image, Tiling(16, 8, 2)))
     _, plain = step(model)
     assert torch.equal(whole.predicted_latents, plain.predicted_latents)
 
@@ -104,5 +105,5 @@ def test_the_start_at_the_latent_is_the_latent() -> None:
     for scale, expected in ((None, 1.0), (0.25, 0.0)):  # a residual of nothing
         branch = tiny.image_branch(residual_scale=scale, start="latent")
         latents = torch.randn(1, tiny.LATENTS, 16, 16)
-        start = branch.start_state(latents, 999, [generator(0)], SamplingOptions())
+        start = branch.start_state(latents, 999, keyed(0), SamplingOptions())
         assert torch.equal(start, expected * latents)

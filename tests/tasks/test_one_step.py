@@ -16,18 +16,19 @@ from torch import nn
 
 from segsr.cli import run
 from segsr.config import load_recipe
+from segsr.diffusion.noise import Noise
 from segsr.errors import SegSRError
 from segsr.inference.pipeline import SegSRPipeline
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import to_canvas
-from segsr.seeding import generator
 from segsr.tasks.one_step import OneStep
 from segsr.training.components import components
 from segsr.training.lora import merged
 from segsr.training.networks import PrepareNetworks
 
 BATCH = tiny.batch(2, 32)
+NOISE = Noise([(0,), (1,)])
 
 
 def compact() -> JointModel:
@@ -43,7 +44,7 @@ def awaken(task: OneStep) -> None:
 
 def step(model: JointModel, **options):
     conditions = model.read(to_canvas(BATCH["lq"]))
-    (last,) = model.sample(conditions, [generator(0), generator(1)], SamplingOptions(**options))
+    (last,) = model.sample(conditions, NOISE, SamplingOptions(**options))
     return last
 
 
@@ -60,7 +61,7 @@ def test_a_silent_adapter_is_the_teachers_one_step_to_the_bit(start, steps) -> N
     assert torch.equal(ours.mask_log_probs, theirs.mask_log_probs)
     # and so is what training sees: the same draws in the same order
     conditions = task.teacher.read(to_canvas(BATCH["lq"]))
-    result = task.restore(conditions, [generator(0), generator(1)])
+    result = task.restore(conditions, NOISE)
     assert torch.equal(result.clean, theirs.predicted_latents)
     assert torch.equal(result.lq_latents, conditions.lq_latents)
 
@@ -104,9 +105,7 @@ def test_each_side_learns_from_its_own_term() -> None:
     batch = BATCH
     conditions = task.teacher.read(to_canvas(batch["lq"]))
     generators = task.generators(batch)
-    terms = task.score_terms(
-        task.restore(conditions, generators), conditions.lq_latents, generators
-    )
+    terms = task.score_terms(task.restore(conditions, NOISE), conditions.lq_latents, generators)
     student = [p for p in task.student.parameters() if p.requires_grad]
     fake = [p for p in task.fake.parameters() if p.requires_grad]
 
@@ -126,7 +125,7 @@ def test_a_critic_that_is_the_teacher_moves_nothing() -> None:
     batch = BATCH
     generators = task.generators(batch)
     conditions = task.teacher.read(to_canvas(batch["lq"]))
-    result = task.restore(conditions, generators)
+    result = task.restore(conditions, NOISE)
     terms = task.score_terms(result, conditions.lq_latents, generators)
     assert terms["distillation"] == 0
     assert terms["fake"] > 0

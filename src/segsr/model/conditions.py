@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from segsr.diffusion.state import Window
@@ -45,3 +47,20 @@ class Conditions:
             None if self.estimate is None else window.of(self.estimate),
             self.mask_only,
         )
+
+
+def stack(parts: Sequence[Conditions]) -> Conditions:
+    """Return what is known of several windows of one size as that of one batch."""
+    if len(parts) == 1:
+        return parts[0]
+    given = [part.given for part in parts if part.given is not None]
+    estimates = [part.estimate for part in parts if part.estimate is not None]
+    return Conditions(
+        torch.cat([part.canvas for part in parts]),
+        torch.cat([part.lq_latents for part in parts]),
+        torch.cat([part.features for part in parts]),
+        torch.cat([part.prior_logits for part in parts]),
+        torch.cat(given) if given else None,
+        torch.cat(estimates) if estimates else None,
+        parts[0].mask_only,
+    )

@@ -15,6 +15,7 @@ from segsr.batch import IGNORE_INDEX
 from segsr.checkpoints.folder import find_folder, load_component, load_settings, save_folder
 from segsr.diffusion.gaussian import guide
 from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse, mask_reverse
+from segsr.diffusion.noise import Noise
 from segsr.diffusion.schedules import trailing_timesteps
 from segsr.diffusion.state import State
 from segsr.model.conditions import Conditions
@@ -85,6 +86,8 @@ class JointModel(nn.Module):
         `conditions.crop(window)`. First the mask's, then the image's, which is told of it.
         """
         log_mask = self.predict_mask(state, conditions, t, options)
+        if conditions.mask_only:
+            return Prediction(state.latents, log_mask)
         return Prediction(self.predict_image(state, conditions, t, log_mask, options), log_mask)
 
     @torch.no_grad()
@@ -122,10 +125,8 @@ class JointModel(nn.Module):
             options: How to sample.
         """
         latents, masks = state
-        if conditions.mask_only:
-            return latents
         if conditions.estimate is not None:
-            masks = conditions.estimate.argmax(1)
+            masks = log_mask.argmax(1)
         sure = self.mask.sure(log_mask)
         if conditions.given is not None:
             sure = sure | (conditions.given != IGNORE_INDEX)
@@ -165,7 +166,7 @@ class JointModel(nn.Module):
     def sample(
         self,
         conditions: Conditions,
-        generators: list[torch.Generator],
+        noise: Noise,
         options: SamplingOptions,
         predict: Predict | None = None,
     ) -> Iterator[JointStep]:
@@ -173,24 +174,24 @@ class JointModel(nn.Module):
 
         Args:
             conditions: From `read`.
-            generators: One CPU generator per image.
+            noise: Of every image, by position.
             options: How to sample.
             predict: What predicts instead of `self.predict`, such as that over tiles.
         """
         predict = predict or partial(self.predict, options=options)
         scheduler = self.image.timed_scheduler(options.steps)
         first = int(scheduler.timesteps[0])
-        latents = self.image.start_state(conditions.lq_latents, first, generators, options)
-        masks = self.mask.start_state(conditions.features, generators)
+        latents = self.image.start_state(conditions.lq_latents, first, noise, options)
+        masks = self.mask.start_state(conditions.features, noise)
         if self.mask_first:
-            estimate = self.estimate(conditions, State(latents, masks), generators, predict)
+            estimate = self.estimate(conditions, State(latents, masks), noise, predict)
             conditions = replace(conditions, estimate=estimate)
         yield from joint_reverse(
             lambda state, t: predict(state, conditions, t),
             scheduler,
             self.mask.abar,
             State(latents, masks),
-            generators,
+            noise,
             given=conditions.given,
         )
 
@@ -198,7 +199,7 @@ class JointModel(nn.Module):
         self,
         conditions: Conditions,
         state: State,
-        generators: list[torch.Generator],
+        noise: Noise,
         predict: Predict,
     ) -> Float[Tensor, "b k gh gw"]:
         """Return log probabilities of the mask after `mask_first` steps of SegDM on its own.
@@ -206,7 +207,7 @@ class JointModel(nn.Module):
         Args:
             conditions: From `read`.
             state: Both states at the first step.
-            generators: One CPU generator per image.
+            noise: See `sample`.
             predict: See `sample`.
         """
         alone = replace(conditions, mask_only=True)
@@ -215,7 +216,7 @@ class JointModel(nn.Module):
             trailing_timesteps(self.mask_first, len(self.mask.abar)),
             self.mask.abar,
             state,
-            generators,
+            noise,
             given=conditions.given,
         )
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, Batch
 from segsr.diffusion import gaussian
 from segsr.diffusion.distillation import FIRST, LAST, score_distillation
+from segsr.diffusion.noise import Noise
 from segsr.diffusion.state import State
 from segsr.metrics.restoration import restoration_metrics
 from segsr.model.conditions import Conditions
@@ -103,7 +104,9 @@ class OneStep(Task):
         """Return the loss of the student's pictures, and what teaches it and its critics."""
         generators, canvas = self.generators(batch), to_canvas(batch["lq"])
         conditions = (self.teacher if self.distil else self.student).read(canvas)
-        result = self.restore(conditions, generators)
+        keys = [(self.seed, self.global_step, "start", name) for name in batch["name"]]
+        kept = draw_keep(self.drop, generators).to(canvas.device).bool()
+        result = self.restore(conditions, Noise(keys), kept)
         terms = self.picture_loss(
             self.student.image.picture(result.clean, result.lq_latents),
             batch["hq"],
@@ -116,24 +119,26 @@ class OneStep(Task):
             self.log_loss(name, term)
         return torch.stack(list(terms.values())).sum()
 
-    def restore(self, conditions: Conditions, generators: list[torch.Generator]) -> Result:
+    def restore(
+        self, conditions: Conditions, noise: Noise, kept: Bool[Tensor, " b"] | None = None
+    ) -> Result:
         """Return the student's result, with its gradient.
 
         Args:
             conditions: Of LQ images; their latents are encoded anew, by the student.
-            generators: One per image.
+            noise: Of every image, by position.
+            kept: Whether the mask is shown; else it is for all.
         """
         student = self.student
         lq_latents = student.image.autoencoder.encode(conditions.canvas)
         last = len(student.image.abar) - 1
-        noise = student.image.temperature * gaussian.draw_normal(lq_latents, generators)
-        state = student.image.begin(lq_latents, noise, last, student.image.start)
-        states = State(state.detach(), student.mask.start_state(conditions.features, generators))
+        state = student.image.start_state(lq_latents, last, noise, SamplingOptions())
+        states = State(state.detach(), student.mask.start_state(conditions.features, noise))
         predict = partial(student.predict, options=SamplingOptions())
-        estimate = student.estimate(conditions, states, generators, predict)
+        estimate = student.estimate(conditions, states, noise, predict)
         masks = estimate.argmax(1).masked_fill(~student.mask.sure(estimate), IGNORE_INDEX)
-        kept = draw_keep(self.drop, generators).to(masks.device).bool().view(-1, 1, 1)
-        masks = masks.masked_fill(~kept, IGNORE_INDEX)
+        if kept is not None:
+            masks = masks.masked_fill(~kept.view(-1, 1, 1), IGNORE_INDEX)
         t = as_timesteps(last, state)
         return Result(self._clean(student, state, t, lq_latents, masks), lq_latents, masks)
 
@@ -217,7 +222,7 @@ class OneStep(Task):
         """Restore a batch of the prediction set."""
         options = SamplingOptions()
         conditions = self.student.read(to_canvas(batch["lq"]))
-        noise = self.evaluation_generators(batch)
+        noise = self.evaluation_noise(batch)
         *_, last = self.student.sample(conditions, noise, options)
         image, classes, _ = self.student.decode(last, conditions, options)
         return Predictions(batch["name"], image, classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -71,7 +72,7 @@ class TimmFeatures(nn.Module):
 
         stored = None if weights is None else {"state_dict": read_state_dict(weights)}
         try:
-            self.network = timm.create_model(
+            network: Any = timm.create_model(
                 name, pretrained=pretrained, pretrained_cfg_overlay=stored, features_only=True
             )
         except Exception as error:  # whatever names, files and the hub lead to
@@ -80,10 +81,11 @@ class TimmFeatures(nn.Module):
                 " timm that knows features_only, and its weights as a file where the hub is out of"
                 " reach"
             ) from error
+        self.network = network
         if stored is not None:
-            _check_loaded(self.network, stored["state_dict"], f"{weights} as {name}")
-        self.channels: list[int] = self.network.feature_info.channels()
-        config = self.network.pretrained_cfg
+            _check_loaded(network, stored["state_dict"], f"{weights} as {name}")
+        self.channels: list[int] = network.feature_info.channels()
+        config = network.pretrained_cfg
         for statistic in ("mean", "std"):
             values = torch.tensor(config[statistic]).view(3, 1, 1)
             self.register_buffer(statistic, values, persistent=False)
