@@ -258,6 +258,19 @@ def test_upscale_shows_a_users_error_in_one_line(monkeypatch, upscaled, capsys):
     assert capsys.readouterr().err == "segsr: no model nowhere\n"
 
 
+def test_upscale_that_is_stopped_says_what_goes_on(monkeypatch, upscaled, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["segsr.inference.upscale"], "upscale_files", stop)
+    assert cli.main(["upscale", "a.jpg", "-o", "out"]) == 130
+    assert capsys.readouterr().err == (
+        "stopped: what is restored stays, the same command goes on\n"
+    )
+    assert cli.main(["upscale", "a.jpg", "-o", "out", "-q"]) == 130
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.slow
 def test_the_processes_that_lightning_starts_share_one_folder(toy_conf, alone):
     command = (
