@@ -13,6 +13,7 @@ from fastapi import FastAPI, File, Form, HTTPException, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.datastructures import UploadFile as Received
 
 from segsr import __version__
 from segsr.app.guard import visitor_of
@@ -21,9 +22,9 @@ from segsr.app.service import Service
 from segsr.app.settings import Settings
 from segsr.app.turns import LineFullError, Turn
 from segsr.app.visitors import Visit, is_key
+from segsr.batch import SCALE
 from segsr.errors import SegSRError
-from segsr.files.atomic import write_atomic
-from segsr.model.options import SamplingOptions, Start
+from segsr.model.options import Colour, SamplingOptions, Start
 
 _GONE = "there is no such file of yours: what is older than an hour has been deleted"
 _NO_VISITOR = "who asks is not known: reload the page, and allow it a cookie"
@@ -110,20 +111,27 @@ class Http:
         ] = None,
         seed: Annotated[int, Form(description="Key of the noise, with the file's name.")] = 0,
         guidance: Annotated[float, Form(description="0 without the mask, 1 as trained.")] = 1.0,
-        start: Annotated[Start, Form(description="Begin from noise, or from the photograph.")] = (
-            "noise"
-        ),
+        start: Annotated[
+            Start | None, Form(description="Begin from noise, or from the photograph.")
+        ] = None,
         temperature: Annotated[
             float | None, Form(ge=0, description="Noise at the start: 0 is faithful.")
         ] = None,
         fidelity: Annotated[
             float | None, Form(ge=0, le=1, description="Of a controllable decoder.")
         ] = None,
+        strength: Annotated[
+            float, Form(ge=0, le=1, description="1 all of it, 0 the photograph enlarged.")
+        ] = 1.0,
+        colour: Annotated[
+            Colour | None, Form(description="Take colours from the photograph; else the model's.")
+        ] = None,
+        scale: Annotated[float, Form(ge=1, description="Times the photograph's size.")] = SCALE,
         answer: Annotated[
             Literal["picture", "mask"], Form(description="What comes back.")
         ] = "picture",
     ) -> Response:
-        """Restores one photograph at four times its size, exactly as `segsr upscale` does.
+        """Restores one photograph, at four times its size or less, exactly as `segsr upscale` does.
 
         The answer is a PNG: the picture, or the mask (pixel values are classes). Requests are
         served one at a time, in order; nothing of them is kept.
@@ -134,21 +142,23 @@ class Http:
             start=start,
             temperature=temperature,
             fidelity=fidelity,
+            strength=strength,
+            colour=colour,
         )
         folder = Path(tempfile.mkdtemp(dir=self.service.visitors.root))
         try:
             photo = (image.filename or "", folder / "upload")
-            await _save(image, photo[1])
+            await run_in_threadpool(_save, image, photo[1])
             given = None
             if mask is not None:
                 given = (mask.filename or "", folder / "mask")
-                await _save(mask, given[1])
+                await run_in_threadpool(_save, mask, given[1])
             turn = await run_in_threadpool(
                 self.service.restore_once,
                 folder,
                 photo,
                 given,
-                Settings(seed, options),
+                Settings(seed, options, scale),
                 answer_mask=answer == "mask",
             )
             return Response(await self._result(request, turn), media_type="image/png")
@@ -172,9 +182,8 @@ class Http:
     async def photo(self, request: Request, image: UploadFile) -> dict[str, Any]:
         """Take in a photograph for the page."""
         visitor = _known(request)
-        content = await image.read()
         visit = await run_in_threadpool(
-            self.service.accept, visitor, image.filename, lambda path: write_atomic(path, content)
+            self.service.accept, visitor, image.filename, lambda path: _save(image, path)
         )
         return _told(visit)
 
@@ -211,9 +220,9 @@ def _told(visit: Visit) -> dict[str, Any]:
     return {**told, "height": height, "width": width}
 
 
-async def _save(upload: UploadFile, path: Path) -> None:
-    content = await upload.read()
-    await run_in_threadpool(write_atomic, path, content)
+def _save(upload: Received, path: Path) -> None:
+    with path.open("xb") as file:
+        shutil.copyfileobj(upload.file, file)
 
 
 def _sentence(request: Request, error: Exception) -> JSONResponse:
