@@ -242,5 +242,5 @@ class JointSegSR(Task):
         """What a batch becomes, each of it seeded by its name; see `JointModel.decode`."""
         model, options = self.model, SamplingOptions()
         conditions = model.read(to_canvas(batch["lq"]))
-        *_, last = model.sample(conditions, self.evaluation_generators(batch), options)
+        *_, last = model.sample(conditions, self.evaluation_noise(batch), options)
         return conditions, *model.decode(last, conditions, options)
