@@ -22,7 +22,7 @@ TINY = 1e-30
 
 def log_one_hot(masks: Int[Tensor, "b h w"], num_classes: int) -> Float[Tensor, "b k h w"]:
     """Log probabilities of a known class: 0 there, log(1e-30) elsewhere."""
-    one_hot = F.one_hot(masks, num_classes).movedim(-1, 1)
+    one_hot = F.one_hot(masks, num_classes).permute(0, 3, 1, 2)
     return one_hot.to(torch.get_default_dtype()).clamp(min=TINY).log()
 
 
@@ -45,8 +45,15 @@ def sample_classes(
     uniform = torch.stack(
         [torch.rand(log_p.shape[1:], generator=g, device=g.device) for g in generators]
     )
+    return gumbel_max(log_p, uniform.to(log_p))
+
+
+def gumbel_max(
+    log_p: Float[Tensor, "b k h w"], uniform: Float[Tensor, "b k h w"]
+) -> Int[Tensor, "b h w"]:
+    """The class per pixel that numbers `uniform` in [0, 1) draw of `log_p`."""
     gumbel = -torch.log(-torch.log(uniform.clamp(TINY, 1 - 1e-7)))
-    return (log_p + gumbel.to(log_p)).argmax(1)
+    return (log_p + gumbel).argmax(1)
 
 
 def q_sample(

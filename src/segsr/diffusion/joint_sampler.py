@@ -115,6 +115,17 @@ def mask_step(
     generators: Sequence[torch.Generator],
 ) -> Int[Tensor, "b h w"]:
     """Draw the mask state at `t_next` < `t` from the model's posterior p(x_s | x_t)."""
+    return sample_classes(mask_posterior(mask_abar, log_x0, masks, t, t_next), generators)
+
+
+def mask_posterior(
+    mask_abar: Float[Tensor, " t"],
+    log_x0: Float[Tensor, "b k h w"],
+    masks: Int[Tensor, "b h w"],
+    t: int,
+    t_next: int,
+) -> Float[Tensor, "b k h w"]:
+    """Return the model's log p(x_s | x_t) of the mask state at `t_next` < `t`."""
     abar_t, abar_s = (mask_abar[s].to(log_x0).expand(len(masks)) for s in (t, t_next))
     log_x_t = log_one_hot(masks, log_x0.shape[1]).to(log_x0)
-    return sample_classes(posterior(log_x0, log_x_t, abar_t, abar_s), generators)
+    return posterior(log_x0, log_x_t, abar_t, abar_s)

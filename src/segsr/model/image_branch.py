@@ -169,9 +169,15 @@ class ImageBranch(nn.Module):
         options: SamplingOptions,
     ) -> Float[Tensor, "b c gh gw"]:
         """Return the state at the first timestep: pure noise, or the LQ latent noised to `t`."""
+        return self.start_of(lq_latents, t, gaussian.draw_normal(lq_latents, generators), options)
+
+    def start_of(
+        self, lq_latents: Tensor, t: int, noise: Tensor, options: SamplingOptions
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return the state at the first timestep that standard normal `noise` makes."""
         chosen = options.temperature
         temperature = self.temperature if chosen is None else chosen
-        noise = options.strength * temperature * gaussian.draw_normal(lq_latents, generators)
+        noise = options.strength * temperature * noise
         if not options.begins_at_lq:
             return noise
         state = self.to_state(lq_latents, lq_latents)

@@ -77,8 +77,12 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
     @property
     def silent(self) -> bool:
         """Whether C_t is zero for every mask: the Seg Controller's projections still are."""
-        projections = self.seg_controller.projections
-        return not any(parameter.any() for parameter in projections.parameters())
+        return _silent(self.seg_controller)
+
+    @property
+    def gives_no_aid(self) -> bool:
+        """Whether I_t is zero for every image: the projections of ImgAided still are."""
+        return _silent(self.image_aid)
 
     def control(self, masks: Int[Tensor, "b h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return C_t of the mask S_t: one (B, guidance_channels, h', w') map per scale.
@@ -99,3 +103,7 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
         """Return I_t of the noisy image latent z_t: one (B, aid_channels, h', w') map per scale."""
         maps: Guidance = self.image_aid(latents, timesteps)
         return maps
+
+
+def _silent(encoder: TimeAwareEncoder) -> bool:
+    return not any(parameter.any() for parameter in encoder.projections.parameters())
