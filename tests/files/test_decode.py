@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from deep_png import deep_png
 from PIL import Image, ImageCms
 
 from segsr.errors import SegSRError
 from segsr.files.photo import read_photo
 from segsr.files.pixels import read_format, read_image, read_labels, read_size
-from segsr.files.png16 import encode_png16
 
 IMAGE_WIDTH, STRIP_OFFSETS = 256, 273
 ASCII, LONG = 2, 4
@@ -109,7 +109,7 @@ def test_a_bad_label_image_is_named(colour: Image.Image, tmp_path: Path) -> None
 
 def test_a_truncated_16_bit_png_is_named(tmp_path: Path) -> None:
     samples = np.random.default_rng(3).integers(0, 65536, (20, 31, 3), dtype=np.uint16)
-    (tmp_path / "photo.png").write_bytes(encode_png16(samples)[:-900])
+    (tmp_path / "photo.png").write_bytes(deep_png(samples)[:-900])
     with pytest.raises(SegSRError, match=rf"photo\.png {DAMAGED}"):
         read_photo(tmp_path / "photo.png")
 
@@ -127,13 +127,14 @@ def test_a_missing_file_and_a_folder_are_named(
 def test_numbers_that_are_no_pixels_are_refused(
     read: Callable[[Path], object], tmp_path: Path
 ) -> None:
-    for name, values in (
-        ("depth.tif", np.zeros((9, 9), dtype=np.float32)),
-        ("count.tif", np.full((9, 9), 70_000, dtype=np.int32)),
+    for values, message in (
+        (np.full((9, 9), 1.5, dtype=np.float32), "floating point from 1.5 to 1.5, which is no"),
+        (np.full((9, 9), np.nan, dtype=np.float32), "floating point from nan to nan, which is no"),
+        (np.full((9, 9), 70_000, dtype=np.int32), "the pixel format I, which is not supported"),
     ):
-        Image.fromarray(values).save(tmp_path / name)
-        with pytest.raises(SegSRError, match=rf"{name} has the pixel format ., which is not"):
-            read(tmp_path / name)
+        Image.fromarray(values).save(tmp_path / "numbers.tif")
+        with pytest.raises(SegSRError, match=rf"numbers\.tif (holds|has) {message}"):
+            read(tmp_path / "numbers.tif")
 
 
 @pytest.mark.parametrize("read", [read_photo, read_image, read_size])
@@ -176,7 +177,7 @@ def test_sixteen_bits_become_eight_by_rounding(tmp_path: Path) -> None:
     values = np.array([0, 128, 129, 385, 386, 65406, 65407, 65535], dtype=np.uint16)
     expected = (values / 257).round().astype(int).tolist()
     assert expected == [0, 0, 1, 1, 2, 254, 255, 255]
-    (tmp_path / "a.png").write_bytes(encode_png16(values.reshape(1, -1, 1).repeat(3, axis=2)))
+    (tmp_path / "a.png").write_bytes(deep_png(values.reshape(1, -1, 1).repeat(3, axis=2)))
     Image.fromarray(values[None]).save(tmp_path / "a.tif")
     for name in ("a.png", "a.tif"):
         assert read_image(tmp_path / name)[1, 0].tolist() == expected

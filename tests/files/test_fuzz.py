@@ -12,12 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyvips
+from deep_png import deep_png
 from PIL import Image, PngImagePlugin
 
 from segsr.errors import SegSRError
 from segsr.files.mask import read_mask
 from segsr.files.photo import read_photo
 
+FIXTURES = Path(__file__).parents[1] / "fixtures"
 FILES = 10_000
 SLOWEST = 20.0
 GROWTH = 200 << 20
@@ -27,6 +30,10 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def deep_tiff(samples: np.ndarray, compression: str) -> bytes:
+    return pyvips.Image.new_from_array(samples).tiffsave_buffer(compression=compression)
 
 
 def seeds() -> list[tuple[str, bytes]]:
@@ -41,6 +48,7 @@ def seeds() -> list[tuple[str, bytes]]:
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010E] = "a photograph"
+    deep_rgb = noise.integers(0, 65536, (24, 32, 3), dtype=np.uint16)
     rgba, icc = rgb.convert("RGBA"), b"\0" * 128
     return [
         (".png", encoded(rgb, "PNG", pnginfo=text, exif=exif)),
@@ -57,6 +65,14 @@ def seeds() -> list[tuple[str, bytes]]:
         (".tif", encoded(deep, "TIFF", compression="tiff_adobe_deflate")),
         (".bmp", encoded(rgb, "BMP")),
         (".bmp", encoded(labels, "BMP")),
+        (".png", deep_png(deep_rgb, exif=exif.tobytes())),
+        (".tif", deep_tiff(deep_rgb, "deflate")),
+        (".tif", deep_tiff(deep_rgb, "none")),
+        (".tif", deep_tiff(deep_rgb / np.float32(65535), "lzw")),
+        (".gif", encoded(labels, "GIF", save_all=True, append_images=[labels, labels])),
+        (".avif", encoded(rgb, "AVIF", exif=exif)),
+        (".jp2", encoded(rgb, "JPEG2000")),
+        (".heic", (FIXTURES / "photo.heic").read_bytes()),
     ]
 
 

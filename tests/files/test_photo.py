@@ -2,7 +2,6 @@ import io
 import os
 import stat
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,12 @@ import numpy.typing as npt
 import pytest
 import skimage.data
 import torch
+from deep_png import deep_png, deep_samples_of
 from PIL import ExifTags, Image, ImageCms, ImageOps
 from torch import Tensor
 
 from segsr.errors import SegSRError
 from segsr.files.photo import Photo, read_photo, write_photo
-from segsr.files.png16 import decode_png16, encode_png16
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 DEEP = {1: "grey", 2: "grey and alpha", 3: "RGB", 4: "RGB and alpha"}
@@ -90,7 +89,7 @@ def test_a_transparent_colour_becomes_alpha(colour: Image.Image, tmp_path: Path)
 @pytest.mark.parametrize("channels", DEEP, ids=DEEP.values())
 def test_16_bit_png_reads_at_full_depth(channels: int, tmp_path: Path) -> None:
     samples = deep_samples(channels)
-    (tmp_path / "photo.png").write_bytes(encode_png16(samples))
+    (tmp_path / "photo.png").write_bytes(deep_png(samples))
     photo = read_photo(tmp_path / "photo.png")
     assert (photo.bits, photo.grey) == (16, channels < 3)
     grey_or_rgb = samples[..., :3] if channels > 2 else samples[..., :1].repeat(3, axis=2)
@@ -104,12 +103,7 @@ def test_16_bit_png_reads_at_full_depth(channels: int, tmp_path: Path) -> None:
 def test_a_16_bit_transparent_colour_becomes_alpha(channels: int, tmp_path: Path) -> None:
     samples = deep_samples(channels)
     samples[3:5, 6:9] = samples[0, 0]
-    body = struct.pack(f">{channels}H", *samples[0, 0].tolist())
-    chunk = struct.pack(">I", len(body)) + b"tRNS" + body
-    chunk += struct.pack(">I", zlib.crc32(b"tRNS" + body))
-    content = encode_png16(samples)
-    data = content.index(b"IDAT") - 4
-    (tmp_path / "photo.png").write_bytes(content[:data] + chunk + content[data:])
+    (tmp_path / "photo.png").write_bytes(deep_png(samples, clear=samples[0, 0]))
     alpha = read_photo(tmp_path / "photo.png").alpha
     assert alpha is not None
     np.testing.assert_array_equal(alpha.numpy() == 0, (samples == samples[0, 0]).all(-1))
@@ -152,7 +146,7 @@ def test_a_rotated_16_bit_photo_is_turned_too(orientation: int, tmp_path: Path) 
     samples = deep_samples(3)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    (tmp_path / "photo.png").write_bytes(encode_png16(samples, exif=exif.tobytes()))
+    (tmp_path / "photo.png").write_bytes(deep_png(samples, exif=exif.tobytes()))
     expected = samples if orientation == 1 else np.rot90(samples, -1)
     found = as_hwc(read_photo(tmp_path / "photo.png").image)
     np.testing.assert_array_equal((found * 65535).round(), expected)
@@ -220,7 +214,6 @@ def test_lossy_formats_give_almost_the_pixels_back(
             reference = io.BytesIO()
             colour.save(reference, "JPEG", quality=95, subsampling="4:4:4")
             assert written.quantization == Image.open(reference).quantization
-        assert path.read_bytes() == reference.getvalue()
 
 
 def test_values_outside_the_range_are_clipped_and_rounded(tmp_path: Path) -> None:
@@ -242,7 +235,7 @@ def test_metadata_survives(bits: int, suffix: str, colour: Image.Image, tmp_path
     if bits == 8:
         colour.save(source, exif=exif, icc_profile=SRGB)
     else:
-        source.write_bytes(encode_png16(deep_samples(3), exif=exif.tobytes(), icc=SRGB))
+        source.write_bytes(deep_png(deep_samples(3), exif=exif.tobytes(), icc=SRGB))
     photo = read_photo(source)
     path = tmp_path / f"out{suffix}"
     write_photo(path, enlarged(photo.image), like=photo)
@@ -250,7 +243,8 @@ def test_metadata_survives(bits: int, suffix: str, colour: Image.Image, tmp_path
         kept = written.getexif()
         assert kept[ExifTags.Base.Make] == "Acme"
         assert kept.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] == 400
-        assert ExifTags.Base.ExifImageWidth not in kept.get_ifd(ExifTags.IFD.Exif)
+        width = kept.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ExifImageWidth, written.width)
+        assert width == written.width != 80
         assert kept.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
         assert written.info["icc_profile"] == SRGB
 
@@ -267,6 +261,8 @@ def test_storage_tags_of_a_tiff_do_not_reach_the_new_file(
             assert written.getexif()[ExifTags.Base.ImageDescription] == "a portrait"
     with Image.open(tmp_path / "out.jpg") as written:
         assert set(written.getexif()) <= {
+            ExifTags.IFD.Exif,
+            ExifTags.Base.Orientation,
             ExifTags.Base.ImageDescription,
             ExifTags.Base.XResolution,
             ExifTags.Base.YResolution,
@@ -336,10 +332,10 @@ def test_a_colour_profile_of_other_channels_is_not_attached(tmp_path: Path) -> N
 @pytest.mark.parametrize("channels", DEEP, ids=DEEP.values())
 def test_16_bit_png_stays_16_bit(channels: int, tmp_path: Path) -> None:
     samples = deep_samples(channels)
-    (tmp_path / "photo.png").write_bytes(encode_png16(samples))
+    (tmp_path / "photo.png").write_bytes(deep_png(samples))
     photo = read_photo(tmp_path / "photo.png")
     write_photo(tmp_path / "out.png", photo.image, like=photo)
-    written = decode_png16((tmp_path / "out.png").read_bytes())
+    written = deep_samples_of((tmp_path / "out.png").read_bytes())
     off = np.abs(written.astype(int) - samples.astype(int)).max()
     assert off <= 1  # the weights of luma round
 

@@ -66,7 +66,8 @@ class Service:
             photo = read_upload(visit.source, visit.name, self.limits)
             visit.size = (photo.image.shape[-2], photo.image.shape[-1])
             before = visit.folder / "before.png"  # a TIFF is nothing that browsers show
-            write_photo(before, photo.image, replace(photo, bits=8, exif=None))
+            shown = replace(photo, bits=8, exif=None, xmp=None, iptc=None)
+            write_photo(before, photo.image, shown)
             visit.before = visit.keep(before, f"{Path(visit.name).stem}.png")
         except BaseException:
             self.visitors.end(visit)

@@ -14,8 +14,8 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from segsr.errors import SegSRError
+from segsr.files.deep_header import OddTiff, is_deep
 from segsr.files.exif import exif_orientation, turn_upright
-from segsr.files.png16 import decode_png16, is_deep_colour_png
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """Pixels as files hold them: (h, w, c), c = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
@@ -35,6 +35,7 @@ _EIGHT_BITS = {
     "YCbCr",
     "LAB",
 }
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GREY = {"1", "L", "LA", "La"}
 _SIXTEEN_BITS = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 
@@ -47,7 +48,7 @@ def opened(path: Path) -> Iterator[ImageFile]:
         SegSRError: If the file is missing, may not be read, is no image, damaged or too large.
     """
     try:
-        with Image.open(path) as image:
+        with _open(path) as image:
             if _is_short(image, path.stat().st_size):
                 raise SegSRError(
                     f"{path} is not a readable image (damaged or cut short: {image.width} x"
@@ -79,14 +80,28 @@ def decode(image: ImageFile) -> Samples:
     """Return the pixels of an `opened` file, upright, at the depth of the file.
 
     8 bits a channel come in any of Pillow's modes; CMYK becomes sRGB through its embedded profile,
-    CIELAB by its definition. 16 bits come in PNG, grey TIFF and PGM; Pillow takes the upper 8 bits
-    of other formats' 16. Of a file with several pictures the first counts.
+    CIELAB by its definition. 16 bits come in PNG, TIFF and PGM, floating point in TIFF; Pillow
+    takes the upper 8 bits of other formats' more. Of a file with several pictures the first counts.
 
     Raises:
         SegSRError: If the file has another pixel format.
     """
-    image.load()
-    return np.ascontiguousarray(turn_upright(_stored(image), exif_orientation(image)))
+    if is_deep(image):
+        from segsr.files.deep import decode_deep  # loads libvips
+
+        samples = decode_deep(image, Path(_name(image)))
+    else:
+        image.load()
+        samples = _stored(image)
+    return np.ascontiguousarray(turn_upright(samples, exif_orientation(image)))
+
+
+def pictures(image: ImageFile) -> int:
+    """Return how many pages or frames an `opened` file has, not yet loaded.
+
+    The second picture that phones hide in a JPEG, a preview or a gain map, does not count.
+    """
+    return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
 
 
 def decode_labels(image: ImageFile) -> npt.NDArray[np.int64]:
@@ -110,6 +125,22 @@ def eight_bits(samples: Samples) -> npt.NDArray[np.uint8]:
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def _open(path: Path) -> ImageFile:
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError:
+        with path.open("rb") as file:
+            head = file.read(8)
+        if head[4:] == b"ftyp":  # HEIC's, among others
+            import pi_heif  # loads libheif
+
+            pi_heif.register_heif_opener()
+            return Image.open(path)
+        if head.startswith(_TIFF):
+            return OddTiff(path)
+        raise
+
+
 def _is_short(image: ImageFile, size: int) -> bool:
     """Whether a file without compression has less than a bit for each pixel it claims."""
     plain = bool(image.tile) and all(tile[0] == "raw" for tile in image.tile)
@@ -124,10 +155,6 @@ def _stored(image: ImageFile) -> Samples:
         if image.mode == "I" and not 0 <= values.min() <= values.max() <= 65535:
             raise _unsupported(image)
         return _with_clear_colour(values.astype(np.uint16)[..., None], clear)
-    if image.format == "PNG":  # of whose 16 bits a channel Pillow keeps 8
-        with Path(_name(image)).open("rb") as file:
-            if is_deep_colour_png(head := file.read(32)):
-                return _with_clear_colour(decode_png16(head + file.read()), clear)
     if image.mode not in _EIGHT_BITS:
         raise _unsupported(image)
     mode = "L" if image.mode in _GREY else "RGB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import warnings
 from collections.abc import Callable
@@ -34,6 +35,8 @@ _STORAGE_TAGS = """
     YCbCrPositioning ReferenceBlackWhite XMLPacket IPTCNAA ImageResources InterColorProfile
     ExifImageWidth ExifImageHeight
 """
+
+_PER_CENTIMETRE = 3  # a value of ResolutionUnit
 
 
 def exif_orientation(image: Image.Image) -> int:
@@ -73,3 +76,13 @@ def exif_to_keep(image: Image.Image) -> bytes | None:
         name = getattr(image, "filename", "image")
         warnings.warn(f"{name}: its EXIF is damaged and not kept ({error}).", stacklevel=2)
         return None
+
+
+def dots_per_inch(exif: bytes | None) -> float:
+    """Return the resolution that an EXIF block names; without one 72, EXIF's default."""
+    tags = Image.Exif()
+    tags.load(exif or b"")
+    resolution = float(tags.get(ExifTags.Base.XResolution, 72))
+    if tags.get(ExifTags.Base.ResolutionUnit) == _PER_CENTIMETRE:
+        resolution *= 2.54
+    return resolution if 0 < resolution < math.inf else 72

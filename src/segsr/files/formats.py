@@ -3,25 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from segsr.errors import SegSRError
 
-WRITTEN: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),  # 4:4:4
-    ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
-    ".png": ("PNG", {}),
-    ".webp": ("WEBP", {"quality": 95}),
-    ".tif": ("TIFF", {}),
-    ".tiff": ("TIFF", {}),
-    ".bmp": ("BMP", {}),
-    ".ppm": ("PPM", {}),
-    ".pgm": ("PPM", {}),
-}
-"""What photographs are written as: suffix in lower case to Pillow's name and options."""
 
-IMAGE_SUFFIXES = (*WRITTEN, ".avif")
+@dataclass(frozen=True)
+class Written:
+    """A format that photographs are written in, and what it can hold.
+
+    Attributes:
+        kind: Its name.
+        options: What libvips' saver is told; `Q` is the quality of a lossy format.
+        saver: libvips' saver; None if Pillow writes the format.
+        alpha: Whether it holds transparency.
+        deep: Which pictures it holds at 16 bits.
+        side: Longest side in pixels.
+    """
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    saver: str | None = None
+    alpha: bool = False
+    deep: Literal["all", "grey", "none"] = "none"
+    side: int = 2**31 - 1
+
+
+_JPEG = Written("JPEG", {"Q": 95, "subsample_mode": "off"}, "jpegsave", side=65500)  # libjpeg's
+_PNG = Written("PNG", {"filter": "up"}, "pngsave", alpha=True, deep="all")
+_TIFF = Written(
+    "TIFF",
+    {"compression": "deflate", "predictor": "horizontal", "resunit": "inch"},
+    "tiffsave",
+    alpha=True,
+    deep="all",
+)
+
+WRITTEN: Mapping[str, Written] = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".png": _PNG,
+    ".webp": Written("WEBP", {"Q": 95}, "webpsave", alpha=True, side=16383),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".avif": Written(
+        "AVIF", {"Q": 90, "subsample_mode": "off", "compression": "av1"}, "heifsave", alpha=True
+    ),
+    ".bmp": Written("BMP"),
+    ".ppm": Written("PPM", deep="grey"),
+    ".pgm": Written("PPM", deep="grey"),
+}
+"""What photographs are written as, by suffix in lower case."""
+
+IMAGE_SUFFIXES = (*WRITTEN, ".gif", ".heic", ".heif", ".jp2", ".j2k")
 """What counts as an image, in lower case; the case of a file's own suffix does not matter."""
 
 RESULT_FORMATS: Mapping[str, str] = {"png": ".png", "jpg": ".jpg", "webp": ".webp", "tiff": ".tif"}

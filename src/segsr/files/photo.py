@@ -1,37 +1,29 @@
 """Photographs between files and tensors, with what a restoration must not lose on the way.
 
-Kept: transparency, EXIF (rotation applied, its tag removed), the colour profile, greyness, and
-16 bits a channel in PNG and in grey TIFF and PGM files. Limits: of a file with several pictures
-only the first is read; 16-bit colour TIFF is read at 8 bits; XMP and IPTC blocks are dropped.
+Kept: transparency, EXIF (rotation applied, its tag removed), XMP, IPTC, the colour profile,
+greyness and 16 bits a channel, as far as the format that is written has them (docs/formats.md).
+Of a file with several pictures the first is read.
 """
 
 from __future__ import annotations
 
-import io
-import struct
-from collections.abc import Mapping
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from segsr.errors import SegSRError
-from segsr.files.atomic import write_atomic
-from segsr.files.decode import decode, opened
+from segsr.files.decode import decode, opened, pictures
 from segsr.files.exif import exif_to_keep
 from segsr.files.formats import WRITTEN
-from segsr.files.png16 import encode_png16
+from segsr.files.metadata import in_photoshop_resource, iptc_to_keep, xmp_to_keep
 
-_WITH_ALPHA = {"PNG", "WEBP", "TIFF"}
-_ROWS = 256  # in exact numbers at a time
-_DEEP_GREY = {"TIFF", "PPM"}
-_LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # BT.601, as Pillow's own conversion to grey
+_ALWAYS_RGB = {"WEBP", "AVIF"}
+_JPEG_BLOCK = 65_000  # bytes of a segment, less its heading; a profile may take several
 
 
 @dataclass(frozen=True)
@@ -45,6 +37,9 @@ class Photo:
         icc: Colour profile of the pixel values, or None (then sRGB is meant).
         grey: Whether the file is grey.
         bits: Bits a channel, 8 or 16.
+        xmp: XMP packet without the orientation, or None.
+        iptc: IPTC records, or None.
+        note: What of the file was not read, for the user; None if all was.
     """
 
     image: Float[Tensor, "3 h w"]
@@ -53,6 +48,9 @@ class Photo:
     icc: bytes | None = None
     grey: bool = False
     bits: int = 8
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    note: str | None = None
 
 
 def read_photo(path: str | Path) -> Photo:
@@ -62,8 +60,10 @@ def read_photo(path: str | Path) -> Photo:
         SegSRError: If the file is missing, damaged, no image, or of another pixel format.
     """
     with opened(Path(path)) as file:
+        count = pictures(file)
         samples = decode(file)
         exif = exif_to_keep(file)
+        xmp, iptc = xmp_to_keep(file), iptc_to_keep(file)
         icc = None if file.mode in ("CMYK", "LAB") else file.info.get("icc_profile")
     values = torch.from_numpy(samples.astype(np.float32) / np.iinfo(samples.dtype).max)
     values = values.permute(2, 0, 1)
@@ -75,6 +75,9 @@ def read_photo(path: str | Path) -> Photo:
         icc=icc or None,
         grey=channels < 3,
         bits=8 * samples.dtype.itemsize,
+        xmp=xmp,
+        iptc=iptc,
+        note=f"the first of its {count} pictures was read" if count > 1 else None,
     )
 
 
@@ -87,9 +90,10 @@ def write_photo(
 ) -> None:
     """Write `image` to `path`, whole or not at all, in the format its suffix names.
 
-    JPEG is written without chroma subsampling. What the format cannot hold is
-    given up: JPEG, BMP, PPM and PGM are flattened onto white, only PNG (and TIFF and PGM, grey and
-    without transparency) has 16 bits, BMP, PPM and PGM have no metadata.
+    JPEG and AVIF are written without chroma subsampling. What the format cannot hold is given up:
+    JPEG, BMP, PPM and PGM are flattened onto white, only PNG and TIFF (and PGM, grey) have 16 bits,
+    BMP, PPM and PGM no metadata. Memory does not grow with an 8-bit picture in formats that are
+    written row by row: PNG, JPEG and TIFF.
 
     Args:
         path: The new file; missing folders are made.
@@ -97,7 +101,7 @@ def write_photo(
         like: The photograph that `image` is restored from: its transparency (enlarged bicubically
             to the new size), EXIF, colour profile, greyness and depth are kept. Its own image is
             not looked at.
-        quality: Of JPEG and WebP, 1 to 100; 95 if None. Other formats lose nothing and ignore it.
+        quality: Of JPEG, WebP (95 if None) and AVIF (90), 1 to 100. Others lose nothing.
 
     Raises:
         SegSRError: If the suffix names no known format, there is no such quality, or the file
@@ -111,64 +115,46 @@ def write_photo(
         )
     if quality is not None and not 1 <= quality <= 100:
         raise SegSRError(f"{path}: quality {quality} is none: give a number from 1 to 100")
-    kind, options = WRITTEN[suffix]
-    if quality is not None and "quality" in options:
-        options = {**options, "quality": quality}
+    kind, options = WRITTEN[suffix], WRITTEN[suffix].options
+    if quality is not None and "Q" in options:
+        options = {**options, "Q": quality}
+    height, width = image.shape[-2:]
+    if max(height, width) > kind.side:
+        raise SegSRError(
+            f"{path}: {kind.kind} cannot hold this picture ({width} x {height} pixels, its limit is"
+            f" {kind.side}). Write it as PNG."
+        )
     like = like or Photo(torch.empty(3, 0, 0))
     if suffix == ".pgm" and not like.grey:
         raise SegSRError(f"{path}: PGM holds grey alone. Write colours as .ppm or .png.")
-    opacity = like.alpha is not None and kind in _WITH_ALPHA
-    channels = (1 if like.grey else 3) + opacity
-    deep = like.bits == 16 and (kind == "PNG" or (kind in _DEEP_GREY and channels == 1))
-    samples = _samples(image, like, channels, np.uint16 if deep else np.uint8)
-    icc = like.icc if _profile_fits(like.icc, grey=like.grey and kind != "WEBP") else None
-    if deep and kind == "PNG":
-        write_atomic(path, encode_png16(samples, exif=like.exif, icc=icc))
-        return
-    metadata = {"exif": like.exif, "icc_profile": icc}
-    options = {**options, **{key: value for key, value in metadata.items() if value is not None}}
-    picture = Image.fromarray(samples[..., 0] if channels == 1 else samples)
-    write_atomic(path, _encode(path, picture, kind, options))
+    from segsr.files.encode import picture_of, write_picture  # loads libvips
+
+    opacity = like.alpha is not None and kind.alpha
+    deep = like.bits == 16 and (kind.deep == "all" or (kind.deep == "grey" and like.grey))
+    picture = picture_of(image, alpha=like.alpha, grey=like.grey, opacity=opacity, deep=deep)
+    write_picture(path, picture, kind, options, _metadata(like, kind.kind))
 
 
-def _samples(
-    image: Tensor, like: Photo, channels: int, dtype: type[np.unsignedinteger[Any]]
-) -> Any:
-    """Return (h, w, `channels`) samples of `dtype`, rounded to nearest, a few rows at a time."""
-    height, width = image.shape[-2:]
-    alpha = None
-    if like.alpha is not None:
-        small = like.alpha.cpu()[None, None]
-        resized = F.interpolate(small, (height, width), mode="bicubic", antialias=True)
-        alpha = resized[0].clamp(0, 1)
-    samples, top = np.empty((height, width, channels), dtype), np.iinfo(dtype).max
-    for first in range(0, height, _ROWS):
-        rows = slice(first, first + _ROWS)
-        values = image[:, rows].detach().cpu()
-        values = values.float() / 255 if image.dtype == torch.uint8 else values.float().clamp(0, 1)
-        if like.grey:
-            weights = values.new_tensor(_LUMA_WEIGHTS).view(3, 1, 1)
-            values = (values * weights).sum(dim=0, keepdim=True)
-        if alpha is not None:
-            a = alpha[:, rows]
-            written = channels in (2, 4)
-            values = torch.cat([values, a]) if written else values * a + (1 - a)
-        exact = values.permute(1, 2, 0).numpy().astype(np.float64)
-        samples[rows] = np.round(exact * top).astype(dtype)
-    return samples
+def _metadata(like: Photo, kind: str) -> dict[str, bytes]:
+    """Return what of the metadata of `like` a file of `kind` is given."""
+    icc = like.icc if _profile_fits(like.icc, grey=like.grey and kind not in _ALWAYS_RGB) else None
+    iptc = like.iptc if kind in ("JPEG", "TIFF") else None
+    if iptc is not None and kind == "JPEG":
+        iptc = in_photoshop_resource(iptc)
+    blocks = {
+        "exif": like.exif,
+        "icc": icc,
+        "xmp": like.xmp,
+        "iptc": iptc,
+    }
+    kept = {name: content for name, content in blocks.items() if content is not None}
+    for name in [name for name in kept if kind == "JPEG" and name != "icc"]:
+        if len(kept[name]) > _JPEG_BLOCK:
+            warnings.warn(f"{name.upper()} is larger than JPEG holds: not kept.", stacklevel=3)
+            del kept[name]
+    return kept
 
 
 def _profile_fits(icc: bytes | None, *, grey: bool) -> bool:
     """Whether the profile speaks of the channels that are written (ICC.1, header bytes 16-19)."""
     return icc is not None and icc[16:20] == (b"GRAY" if grey else b"RGB ")
-
-
-def _encode(path: Path, picture: Image.Image, kind: str, options: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        picture.save(buffer, format=kind, **options)
-    except (OSError, ValueError, struct.error) as error:
-        raise SegSRError(
-            f"{path}: {kind} cannot hold this picture ({error}). Write it as PNG."
-        ) from error
-    return buffer.getvalue()

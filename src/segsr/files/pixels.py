@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 from torch import Tensor
 
 from segsr.batch import IGNORE_INDEX
@@ -46,6 +47,8 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with opened(path) as image:
         width, height = image.size
+        if isinstance(image, TiffImageFile):  # whose size Pillow turns by itself
+            width, height = image.tag_v2[IMAGEWIDTH], image.tag_v2[IMAGELENGTH]
         turned = exif_orientation(image) in (5, 6, 7, 8)
     return (width, height) if turned else (height, width)
 
