@@ -48,6 +48,7 @@ class RestorationGraph(nn.Module):
         self.options = replace(model.image.settled(options), **quiet, **deaf)
         self.scheduler = model.image.timed_scheduler(self.options.steps)
         self.times = [int(t) for t in self.scheduler.timesteps]
+        self.eval()
 
     def forward(
         self,
