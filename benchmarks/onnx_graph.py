@@ -1,7 +1,7 @@
 """An exported graph against PyTorch: the time of a restoration, with and without the process.
 
     segsr export compact -o compact.onnx
-    python benchmarks/onnx_graph.py compact.onnx [--model compact] [--side 128] [--threads 2] [--repeat 5]
+    python benchmarks/onnx_graph.py compact.onnx [--side 128] [--threads 2] [--repeat 5]
 
 Medians in seconds, alternating; a process reads one PNG of `side` pixels and restores it.
 """
