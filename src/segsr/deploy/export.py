@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -56,13 +56,17 @@ def export_onnx(
     names = ["lq", "noise", "classes", "given", "uniform"][: len(inputs)]
     grid = {"noise": (2, 3), "classes": (1, 2), "given": (1, 2), "uniform": (2, 3)}
     axes = {name: {place[0]: "grid_h", place[1]: "grid_w"} for name, place in grid.items()}
-    buffer = io.BytesIO()
-    with torch.no_grad(), warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        torch.no_grad(),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore")  # of sizes that are constants, as they may be
+        traced = Path(folder, "graph.onnx")
         torch.onnx.export(
             graph,
             inputs,
-            buffer,
+            traced,
             opset_version=OPSET,
             input_names=names,
             output_names=["image", "mask"],
@@ -74,7 +78,7 @@ def export_onnx(
             },
             dynamo=False,
         )
-    file = onnx.load_from_string(buffer.getvalue())
+        file = onnx.load(traced)
     onnx.helper.set_model_props(file, {"segsr": json.dumps(facts(graph))})
     write_atomic(Path(path), file.SerializeToString())
 

@@ -43,9 +43,11 @@ class RestorationGraph(nn.Module):
                 " steps: put a DDIMScheduler into scheduler/."
             )
         self.model = model
-        quiet = {"guidance": 0} if model.bridge.silent else {}
-        deaf = {"exchange": False} if model.bridge.gives_no_aid else {}
-        self.options = replace(model.image.settled(options), **quiet, **deaf)
+        self.options = replace(
+            model.image.settled(options),
+            guidance=0 if model.bridge.silent else options.guidance,
+            exchange=options.exchange and not model.bridge.gives_no_aid,
+        )
         self.scheduler = model.image.timed_scheduler(self.options.steps)
         self.times = [int(t) for t in self.scheduler.timesteps]
         self.eval()

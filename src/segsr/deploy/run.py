@@ -60,7 +60,8 @@ class OnnxRestorer:
         Raises:
             SegSRError: If the photograph is too large, or the mask of another size.
         """
-        return self.run(lq, self.draw(*lq.shape[-2:], seed), mask)
+        height, width = lq.shape[-2:]
+        return self.run(lq, self.draw(height, width, seed), mask)
 
     def draw(self, height: int, width: int, seed: int) -> dict[str, Array]:
         """Return the random inputs for a photograph of so many pixels."""
