@@ -33,6 +33,7 @@ from segsr.batch import IGNORE_INDEX, Batch
 from segsr.classes import CLASSES
 from segsr.data import ImageFolder, MaskedPairDataModule, PairDataModule
 from segsr.degradation import recipe
+from segsr.diffusion.noise import keyed
 from segsr.metrics.bootstrap import paired_bootstrap
 from segsr.metrics.confusion import confusion, mean_iou
 from segsr.metrics.restoration import psnr_y, ssim_y
@@ -40,7 +41,6 @@ from segsr.metrics.st_lpips import load_weights, st_lpips
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import decode_mask, pillow_bicubic, to_canvas
-from segsr.seeding import generator
 from segsr.training.teacher import load_teacher
 from segsr.vocabularies import CAMVID, LABELMEFACADE
 
@@ -75,7 +75,7 @@ def restore(model: JointModel, batch: Batch, seed: int, **options) -> tuple[Tens
     """Return the restored image, its classes, and where they are sure, of a batch of one."""
     chosen = SamplingOptions(**options)
     conditions = model.read(to_canvas(batch["lq"]))
-    *_, last = model.sample(conditions, [generator(seed, batch["name"][0])], chosen)
+    *_, last = model.sample(conditions, keyed(seed, batch["name"][0]), chosen)
     return model.decode(last, conditions, chosen)
 
 
@@ -89,7 +89,7 @@ def measure_images(
     """Return means by method of PSNR, SSIM, ST-LPIPS and seconds."""
 
     def alone(batch: Batch, steps: int) -> Tensor:
-        noise = [generator(0, batch["name"][0])]
+        noise = keyed(0, batch["name"][0])
         return model.image.restore(to_canvas(batch["lq"]), noise, SamplingOptions(steps=steps))
 
     methods: dict[str, Callable[[Batch], Tensor]] = {

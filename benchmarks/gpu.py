@@ -38,6 +38,7 @@ from segsr import JointSegSR  # noqa: E402
 from segsr.batch import SCALE, Batch  # noqa: E402
 from segsr.config import build, filled, load_recipe  # noqa: E402
 from segsr.degradation import recipe  # noqa: E402
+from segsr.diffusion.noise import keyed  # noqa: E402
 from segsr.diffusion.state import State  # noqa: E402
 from segsr.inference.restoration import restore  # noqa: E402
 from segsr.model.joint import JointModel  # noqa: E402
@@ -193,7 +194,7 @@ class Inputs:
         model = bench.model
         self.conditions = model.read(to_canvas(bench.lq()[None]))
         self.latents = torch.randn_like(self.conditions.lq_latents)
-        self.masks = model.mask.start_state(self.conditions.features, [generator(0)])
+        self.masks = model.mask.start_state(self.conditions.features, keyed(0))
         self.now = as_timesteps(STEP, self.latents)
 
 

@@ -19,12 +19,12 @@ from diffusers import UNet2DConditionModel
 
 from segsr.batch import SCALE
 from segsr.config import load_recipe
+from segsr.diffusion.noise import keyed
 from segsr.diffusion.state import State
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import to_canvas
 from segsr.nets.time_aware_encoder import as_timesteps
 from segsr.planning.layout import SD21_UNET, lay_out
-from segsr.seeding import generator
 
 LIMIT = 1.35
 
@@ -44,7 +44,7 @@ def main() -> None:
     lq = torch.rand(1, 3, arguments.size // SCALE, arguments.size // SCALE)
     conditions = model.read(to_canvas(lq))
     latents = torch.randn_like(conditions.lq_latents)
-    masks = model.mask.start_state(conditions.features, [generator(0)])
+    masks = model.mask.start_state(conditions.features, keyed(0))
     state = State(latents, masks)
     t = 500
     now = as_timesteps(t, latents)

@@ -20,15 +20,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import SCALE
-from segsr.files.find import find_photos
+from segsr.diffusion.noise import keyed
 from segsr.files.photo import read_photo
+from segsr.files.walk import find_photos
 from segsr.inference.memory import OVERLAP
 from segsr.inference.restoration import restore
 from segsr.inference.tiles import Tiling
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.samples import samples_folder
-from segsr.seeding import generator
 
 SIDES = (256, 512)
 NEAR = 8
@@ -68,15 +68,15 @@ def main() -> None:
     print(f"{arguments.model}, {arguments.side} px to {SCALE * arguments.side} px, ", end="")
     print(f"overlap {OVERLAP} px, {torch.get_num_threads()} threads")
     rows: dict[int, list[list[float]]] = {side: [] for side in SIDES}
-    for photo in find_photos([arguments.photos]):
-        lq = shrunk(read_photo(photo).image, arguments.side)
+    for photo in find_photos([arguments.photos]).photos:
+        lq = shrunk(read_photo(photo.path).image, arguments.side)
         begin = time.perf_counter()
-        whole = restore(model, lq, generator(0), options)
+        whole = restore(model, lq, keyed(0), options)
         untiled = time.perf_counter() - begin
         for side in SIDES:
             tiling = Tiling(side // factor, OVERLAP // factor, stride)
             begin = time.perf_counter()
-            tiled = restore(model, lq, generator(0), options, tiling=tiling)
+            tiled = restore(model, lq, keyed(0), options, tiling=tiling)
             seconds = time.perf_counter() - begin
             error = (tiled.image - whole.image).square().mean(0)
             near = near_borders(error.shape, tiling, factor)

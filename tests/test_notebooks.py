@@ -1,12 +1,15 @@
-"""The notebooks run from top to bottom."""
+"""The notebooks run from top to bottom, or are pages of docs/ that do (`test_snippets.py`)."""
 
+import runpy
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+TOOL = runpy.run_path(str(ROOT / "tools" / "page_notebook.py"))
+NOTEBOOKS = sorted(set((ROOT / "notebooks").glob("*.ipynb")) - {TOOL["NOTEBOOK"]})
 
 
 @pytest.mark.slow
@@ -21,3 +24,9 @@ def test_notebook(path: Path) -> None:
         if "image/png" in output.get("data", {})
     ]
     assert pictures
+
+
+def test_the_tutorial_is_its_page() -> None:
+    made = TOOL["notebook"](TOOL["PAGE"].read_text(encoding="utf-8"))
+    kept = nbformat.read(TOOL["NOTEBOOK"], as_version=4)
+    assert made == kept, "the page has changed: python tools/page_notebook.py"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, runtime_checkable
 
+Kind = Literal["failed", "differs", "note"]
+
 
 @runtime_checkable
 class Progress(Protocol):
@@ -21,7 +23,7 @@ class Progress(Protocol):
         """In all `done` steps are done, of `total` where that changed, and it is `what`'s turn."""
         ...
 
-    def tell(self, kind: Literal["failed", "note"], sentence: str) -> None:
+    def tell(self, kind: Kind, sentence: str) -> None:
         """Something happened that a person should know."""
         ...
 
@@ -38,7 +40,7 @@ class Silent:
     def reach(self, done: int, what: str, total: int | None = None) -> None:
         """Say nothing."""
 
-    def tell(self, kind: Literal["failed", "note"], sentence: str) -> None:
+    def tell(self, kind: Kind, sentence: str) -> None:
         """Say nothing."""
 
 

@@ -45,7 +45,7 @@ def restorer(model_folder):
 @pytest.fixture
 def limits():
     """What visitors of tests may ask for."""
-    return Limits(bytes=2**20, pixels=10_000, queue=4)
+    return Limits(bytes=2**20, pixels=20_000, queue=4)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_the_answer_is_the_command_line_s_file_to_the_byte(
     assert picture.status_code == mask.status_code == 200
     assert picture.headers["content-type"] == "image/png"
     assert picture.content == (tmp_path / "out" / "photo.png").read_bytes()
-    assert mask.content == (tmp_path / "out" / "photo_mask.png").read_bytes()
+    assert mask.content == (tmp_path / "out" / "masks" / "photo.png").read_bytes()
     assert files_left() == []
 
 
@@ -119,8 +119,8 @@ HOSTILE = {
     "a negative size": bomb(2**32 - 1, 4),
     "no pixels": bomb(0, 0),
     "a text bomb": text_bomb(),
-    "a wide photograph": encoded("PNG", (20_000, 1)),
-    "many pixels": encoded("PNG", (101, 100)),
+    "a wide photograph": encoded("PNG", (20_001, 1)),
+    "many pixels": encoded("PNG", (201, 100)),
     "html": b"<html><script>alert(1)</script></html>",
     "svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>',
     "xml entities": b'<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "aaaa">]><l>&a;</l>',

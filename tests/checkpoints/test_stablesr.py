@@ -11,6 +11,7 @@ from segsr import cli
 from segsr.checkpoints.folder import load_component, load_scheduler
 from segsr.checkpoints.prompt import empty_prompt, load_prompt, save_prompt
 from segsr.checkpoints.stablesr import import_stablesr, read_cfw, read_stablesr
+from segsr.diffusion.noise import keyed
 from segsr.errors import SegSRError
 from segsr.tasks.srdm import SRDM
 
@@ -78,9 +79,7 @@ def test_an_imported_folder_restores(folder) -> None:
     assert (branch.residual_scale, branch.steps, branch.multiple) == (None, 200, 64)
     assert [int(t) for t in branch.timed_scheduler(3).timesteps] == [999, 500, 0]
     lq = torch.rand(1, 3, 16, 32)
-    images = [
-        model.restore(lq, [torch.Generator().manual_seed(0)], steps=2, start="lq") for _ in range(2)
-    ]
+    images = [model.restore(lq, keyed(0), steps=2, start="lq") for _ in range(2)]
     assert images[0].shape == (1, 3, 64, 128)
     assert torch.equal(images[0], images[1])
     assert {path.name for path in folder.iterdir()} == {

@@ -5,7 +5,7 @@ import pytest
 from segsr.cli.bar import Bar
 
 
-@pytest.mark.parametrize("kind", ["failed", "note"])
+@pytest.mark.parametrize("kind", ["failed", "differs", "note"])
 def test_sentences_are_printed_as_they_are_and_on_one_line(kind, capsys):
     sentence = "[bold]a[/nothing].png: " + "why " * 60
     with Bar() as bar:
@@ -20,6 +20,7 @@ def test_a_hidden_bar_shows_nothing_but_failures(capsys):
         bar.start("labelling", 3)
         bar.advance()
         bar.reach(2, "b.png")
+        bar.tell("note", "b.png is small")
         bar.tell("failed", "a.png: why")
     assert capsys.readouterr().err.strip() == "failed a.png: why"
 
@@ -32,3 +33,14 @@ def test_each_piece_of_work_leaves_its_line(capsys):
         bar.reach(2, "done")
     lines = [line.split() for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert [(line[0], line[-3]) for line in lines] == [("[first]", "3/4"), ("done", "2/2")]
+
+
+def test_a_long_name_leaves_room_for_the_numbers(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with Bar() as bar:
+        bar.start("a very long name of a photograph from the summer holiday of 2019.jpg", 4000)
+        bar.reach(1234, "another very long name of a photograph from the summer holiday.jpg")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert "…" in line
+    assert line.split()[-3] == "1234/4000"
+    assert len(line) <= 80

@@ -12,6 +12,8 @@ import yaml
 import segsr
 from segsr import cli
 from segsr.errors import SegSRError
+from segsr.inference.outcomes import Outcome, Summary
+from segsr.inference.settings import Settings
 from segsr.inference.size import Size
 from segsr.model.options import SamplingOptions
 
@@ -27,7 +29,9 @@ VERBS = {
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
     "label": "Draw the masks of photographs.",
+    "models": "List the models in the package and those of the hub that are cached.",
     "predict": "Run a model over a data set.",
+    "push": "Put a model folder on the hub, with a card of what it is and what was measured.",
     "test": "Print a table of a model's metrics.",
     "upscale": "Restore photographs at four times their size, or any up to sixteen.",
 }
@@ -74,7 +78,7 @@ def test_version(capsys):
     assert (stopped.value.code, capsys.readouterr().out) == (0, f"segsr {segsr.__version__}\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["fitt"], ["fit", "--nonsense"], ["upscale", "a.png"]])
+@pytest.mark.parametrize("arguments", [[], ["fitt"], ["fit", "--nonsense"]])
 def test_wrong_usage_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(arguments)
@@ -158,9 +162,10 @@ def upscaled(monkeypatch):
     """Stands in for the restoration: keeps its arguments and reports `errors`."""
     calls = types.SimpleNamespace(arguments=None, errors={})
 
-    def upscale_files(*, progress, **arguments):
-        calls.arguments = arguments
-        return types.SimpleNamespace(restored=[], skipped=[], errors=calls.errors)
+    def upscale_files(inputs, output, settings, *, on_photo, progress, **arguments):
+        calls.arguments = {"inputs": inputs, "output": output, "settings": settings, **arguments}
+        outcomes = [Outcome(photo, "failed", reason=why) for photo, why in calls.errors.items()]
+        return Summary(outcomes)
 
     stand_in = types.ModuleType("segsr.inference.upscale")
     stand_in.upscale_files = upscale_files
@@ -173,12 +178,10 @@ def test_upscale_hands_its_arguments_over(upscaled):
     assert upscaled.arguments == {
         "inputs": [Path("a.jpg"), Path("folder")],
         "output": Path("out"),
+        "settings": Settings(SamplingOptions(steps=5)),
         "model": "compact",
-        "options": SamplingOptions(steps=5),
-        "seed": 0,
         "mask": Path("m"),
-        "tile": "auto",
-        "size": Size(),
+        "masks": True,
         "device": "auto",
         "overwrite": False,
     }
@@ -194,20 +197,42 @@ def test_upscale_hands_its_arguments_over(upscaled):
 )
 def test_upscale_to_any_size(typed, size, upscaled):
     assert cli.main(["upscale", "a.jpg", "-o", "out", *typed, "--strength", "0.5"]) == 0
-    assert upscaled.arguments["size"] == size
-    assert upscaled.arguments["options"] == SamplingOptions(strength=0.5)
+    expected = Settings(SamplingOptions(strength=0.5), size=size)
+    assert upscaled.arguments["settings"] == expected
 
 
 def test_upscale_is_status_1_if_a_file_failed(upscaled, capsys):
     upscaled.errors[Path("a.jpg")] = "no photograph"
     assert cli.main(["upscale", "a.jpg", "-o", "out"]) == 1
     printed = capsys.readouterr().err
-    assert printed == "0 restored, 0 skipped (exist already), 1 failed; results in out\n"
+    assert printed == "0 restored, 1 failed; results in out\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.jpg"], "add -o OUT"),
+        (["-o", "out"], "a photograph is missing"),
+        (["a.jpg", "b.jpg", "-o", "-"], "standard output takes one result"),
+        (["a.jpg", "-o", "-", "--json"], "both write to standard output"),
+        (["-", "-", "-o", "out"], "name - once"),
+        (["a.jpg", "b.jpg", "--again", "c.png"], "repeats one result"),
+        (["--again", "c.png", "--steps", "2"], "takes every setting from the record"),
+        (["--again", "c.png", "--no-masks"], "takes every setting from the record"),
+    ],
+)
+def test_upscale_s_arguments_must_go_together(arguments, message, upscaled, capsys):
+    assert cli.main(["upscale", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert upscaled.arguments is None
 
 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
+        (["--quality", "101"], "must be from 1 to 100, got 101"),
         (["--scale", "2", "--long-side", "90"], "not allowed with argument"),
         (["--size", "90"], "must be like 3000x2000, got 90"),
         (["--strength", "2"], "must be from 0 to 1"),
@@ -226,7 +251,7 @@ def test_upscale_refuses_what_it_cannot_do(option, message, upscaled, capsys):
 
 
 def test_upscale_shows_a_users_error_in_one_line(monkeypatch, upscaled, capsys):
-    def refuse(**_):
+    def refuse(*_, **__):
         raise SegSRError("no model nowhere")
 
     monkeypatch.setattr(sys.modules["segsr.inference.upscale"], "upscale_files", refuse)

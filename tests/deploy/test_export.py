@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 
 from segsr.batch import SCALE
+from segsr.diffusion.noise import Noise
 from segsr.errors import SegSRError
 from segsr.inference.restoration import padded, restore
 from segsr.model.joint import JointModel
@@ -40,26 +41,28 @@ def like_stable_diffusion() -> JointModel:
     return JointModel(image, tiny.mask_branch(), tiny.bridge(awake=True)).eval()
 
 
-def numbers_of_pytorch(model: JointModel, cells, steps: int, seed: int) -> dict[str, np.ndarray]:
-    """What a restoration draws, in its order."""
-    g = generator(seed)
-    classes = model.mask.num_classes
+def numbers_of_pytorch(model: JointModel, cells, times, noise: Noise) -> dict[str, np.ndarray]:
+    """What a restoration draws."""
     channels = int(model.image.autoencoder.codec.config.latent_channels)
-    noise = torch.randn(channels, *cells, generator=g)[None]
-    start = torch.randint(classes, cells, generator=g)[None]
-    numbers = {"noise": noise.numpy(), "classes": start.numpy()}
-    if steps > 1:
-        draws = [torch.rand(classes, *cells, generator=g) for _ in range(steps - 1)]
-        numbers["uniform"] = torch.stack(draws).numpy()
-    return numbers
+    classes = model.mask.num_classes
+    numbers = {
+        "noise": noise.normal((channels, *cells), "latents"),
+        "classes": noise.classes(classes, cells, "mask"),
+    }
+    if len(times) > 1:
+        draws = [noise.uniform((classes, *cells), "mask", t) for t in times[:-1]]
+        numbers["uniform"] = torch.cat(draws)
+    return {name: drawn.numpy() for name, drawn in numbers.items()}
 
 
 def compare(model: JointModel, graph: OnnxRestorer, steps: int, size, mask=None) -> None:
     photo = torch.rand(3, *size, generator=generator("photo", *size))
-    expected = restore(model, photo, generator(5), SamplingOptions(steps=steps), mask=mask)
+    noise = Noise([(5,)])
+    expected = restore(model, photo, noise, SamplingOptions(steps=steps), mask=mask)
     cells = padded(torch.zeros(1, 3, *size), model).shape[-2:]
     cells = tuple(SCALE * side // model.mask.factor for side in cells)
-    numbers = numbers_of_pytorch(model, cells, steps, 5)
+    times = [int(t) for t in model.image.timed_scheduler(steps).timesteps]
+    numbers = numbers_of_pytorch(model, cells, times, noise)
     image, found = graph.run(photo.numpy(), numbers, None if mask is None else mask.numpy())
     assert image.shape == tuple(expected.image.shape)
     off = np.abs(image - expected.image.numpy())

@@ -98,7 +98,7 @@ def test_forward_sampling_keeps_abar_of_the_pixels() -> None:
 def test_sampled_classes_follow_their_probabilities() -> None:
     p = torch.tensor([0.5, 0.3, 0.15, 0.05])
     log_p = p.log().view(1, 4, 1, 1).expand(1, 4, 200, 200)
-    drawn = categorical.sample_classes(log_p, [generator(0)])
+    drawn = categorical.sample_classes(log_p, torch.rand(log_p.shape, generator=generator(0)))
     share = torch.bincount(drawn.flatten(), minlength=4) / drawn.numel()
     torch.testing.assert_close(share, p, atol=4 * math.sqrt(0.25 / 40_000), rtol=0)
 

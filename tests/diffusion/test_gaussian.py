@@ -5,7 +5,8 @@ import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from segsr.diffusion import gaussian
-from segsr.diffusion.joint_sampler import image_step
+from segsr.diffusion.joint_sampler import image_step, predicted
+from segsr.diffusion.noise import keyed
 from segsr.diffusion.schedules import trailing_timesteps
 from segsr.seeding import generator
 
@@ -35,11 +36,16 @@ def test_predicted_x0_inverts_the_target_and_is_diffusers(cls, kind) -> None:
         abar = scheduler.alphas_cumprod[t].view(1, 1, 1, 1)
         x_t = gaussian.q_sample(x0, noise, abar)
         output = gaussian.target(kind, x0, noise, abar)
-        clean, following = image_step(scheduler, output, x_t, int(t), [generator(1)])
+        clean = predicted(scheduler, output, x_t, int(t))
         torch.testing.assert_close(clean, x0, rtol=1e-4, atol=1e-4)
         theirs = scheduler.step(output, t, x_t, generator=generator(1))
+        following = image_step(scheduler, output, x_t, int(t), keyed(1))
         torch.testing.assert_close(clean, theirs.pred_original_sample, rtol=1e-4, atol=1e-4)
-        assert torch.equal(following, theirs.prev_sample)
+        ours = keyed(1).normal(x_t.shape[1:], "latents", int(t), 0)
+        drawn = ours - torch.randn(x_t.shape, generator=generator(1))
+        deviation = scheduler._get_variance(int(t)).sqrt() if cls is DDPMScheduler and t else 0
+        expected = theirs.prev_sample + deviation * drawn  # their mean, our noise
+        torch.testing.assert_close(following, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("cls", [DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler])
@@ -53,7 +59,8 @@ def test_a_perfect_network_is_restored_by_every_sampler(cls, steps) -> None:
         abar = scheduler.alphas_cumprod[t].view(1, 1, 1, 1)
         implied = (state - abar.sqrt() * x0) / (1 - abar).sqrt()
         output = gaussian.target("v_prediction", x0, implied, abar)
-        clean, state = image_step(scheduler, output, state, int(t), [generator(1)])
+        clean = predicted(scheduler, output, state, int(t))
+        state = image_step(scheduler, output, state, int(t), keyed(1))
     torch.testing.assert_close(clean, x0, rtol=1e-3, atol=1e-3)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from segsr.errors import SegSRError
-from segsr.files.find import find_by_stem, find_images, find_photos, read_list
+from segsr.files.find import find_by_stem, find_images, read_list
 from segsr.files.formats import WRITTEN
 
 
@@ -34,22 +34,6 @@ def test_a_folder_with_an_image_s_name_is_no_image(tmp_path):
     (tmp_path / "a.ppm").touch()
     (tmp_path / "b.png").mkdir()
     assert [path.name for path in find_images(tmp_path)] == ["a.ppm"]
-
-
-def test_paths_give_their_photographs_each_once(tmp_path):
-    for name in ("b.JPG", "a.png", "c.webp", "._a.png", "notes.txt", "scan.gif", "d.pgm"):
-        (tmp_path / name).touch()
-    (tmp_path / "inner.png").mkdir()
-    (tmp_path / "inner.png" / "d.png").touch()
-    found = find_photos([tmp_path / "scan.gif", tmp_path / "c.webp", str(tmp_path)])
-    assert [path.name for path in found] == ["scan.gif", "c.webp", "a.png", "b.JPG", "d.pgm"]
-
-
-def test_a_missing_path_and_an_empty_folder_are_named(tmp_path):
-    with pytest.raises(SegSRError, match=r"no file or folder .*nowhere"):
-        find_photos([tmp_path / "nowhere"])
-    with pytest.raises(SegSRError, match="holds no image"):
-        find_photos([tmp_path])
 
 
 def test_images_that_share_a_stem_are_named(tmp_path):

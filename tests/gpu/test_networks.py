@@ -11,6 +11,7 @@ import tiny
 import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
+from segsr.diffusion.noise import Noise
 from segsr.model.joint import JointModel
 from segsr.nets.resize_codec import to_canvas
 from segsr.seeding import generator
@@ -44,7 +45,7 @@ def on_cpu(size: str) -> tuple[JointModel, dict[str, Any]]:
         canvas = to_canvas(lq)
         latents = model.image.encode(canvas)
         features = model.mask.read(canvas).features
-        masks = model.mask.start_state(features, [generator(i) for i in range(2)])
+        masks = model.mask.start_state(features, Noise([(0,), (1,)]))
         return model, {
             "hq": canvas,
             "t": t,

@@ -26,6 +26,10 @@ def save(path, width=20, height=13, seed=0, mode="RGB"):
     return path
 
 
+def tree(folder) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
 def pixels(path) -> np.ndarray:
     return np.asarray(Image.open(path)).astype(int)
 
@@ -34,7 +38,7 @@ def pixels(path) -> np.ndarray:
 def test_any_size_becomes_exactly_four_times_as_large(model, tmp_path, size) -> None:
     photo = save(tmp_path / "photo.png", *size)
     assert upscale_files([photo], tmp_path / "out", model=model).failed == 0
-    restored, mask = (Image.open(tmp_path / "out" / n) for n in ("photo.png", "photo_mask.png"))
+    restored, mask = (Image.open(tmp_path / "out" / n) for n in ("photo.png", "masks/photo.png"))
     assert restored.size == mask.size == (4 * size[0], 4 * size[1])
     assert mask.mode == "P"
     assert mask.getpalette()[: 3 * len(PALETTE)] == [c for colour in PALETTE for c in colour]
@@ -46,7 +50,7 @@ def test_a_photograph_does_not_depend_on_its_company(model, tmp_path) -> None:
     alone = save(tmp_path / "elsewhere" / "b.png", seed=2)
     upscale_files([tmp_path / "all"], tmp_path / "out1", model=model)
     upscale_files([alone], tmp_path / "out2", model=model)
-    for name in ("b.png", "b_mask.png"):
+    for name in ("b.png", "masks/b.png"):
         first, second = (tmp_path / out / name for out in ("out1", "out2"))
         assert first.read_bytes() == second.read_bytes()
     upscale_files([alone], tmp_path / "out3", model=model, seed=1)
@@ -62,19 +66,8 @@ def test_a_bad_file_is_reported_and_the_rest_is_done(model, tmp_path, capsys) ->
     assert (tmp_path / "out" / "good.png").exists()
     message = capsys.readouterr().err
     assert "broken.jpg" in message
-    assert "1 restored, 0 skipped (exist already), 1 failed" in message
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["good.png", "good_mask.png"]
-
-
-def test_what_exists_is_skipped_unless_told_otherwise(model, tmp_path) -> None:
-    photo = save(tmp_path / "photo.png")
-    out = tmp_path / "out"
-    upscale_files([photo], out, model=model)
-    (out / "photo.png").write_bytes(b"mine")
-    assert upscale_files([photo], out, model=model).skipped == [photo]
-    assert (out / "photo.png").read_bytes() == b"mine"
-    assert upscale_files([photo], out, model=model, overwrite=True).restored == [photo]
-    assert Image.open(out / "photo.png").size == (80, 52)
+    assert "1 restored, 1 failed; results in" in message
+    assert tree(tmp_path / "out") == [".segsr/good.png.json", "good.png", "masks/good.png"]
 
 
 def test_two_photographs_never_write_one_file(model, tmp_path) -> None:
@@ -89,7 +82,7 @@ def test_another_size_and_what_was_done(model, tmp_path, capsys) -> None:
     command = ["upscale", str(photo), "-o", str(tmp_path / "out"), "--model", model]
     assert main([*command, "--size", "30x21"]) == 0
     assert Image.open(tmp_path / "out" / "photo.png").size == (30, 21)
-    assert Image.open(tmp_path / "out" / "photo_mask.png").size == (30, 21)
+    assert Image.open(tmp_path / "out" / "masks/photo.png").size == (30, 21)
     assert "photo.png: x4, then resized to 30x21" in " ".join(capsys.readouterr().err.split())
     assert main([*command, "--overwrite", "--size", "30x30"]) == 1
     assert "give 30x21 or 43x30, and crop" in " ".join(capsys.readouterr().err.split())
@@ -101,7 +94,7 @@ def test_a_mask_of_the_users_own(model, tmp_path) -> None:
     mask[:8] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     upscale_files([photo], tmp_path / "out", model=model, mask=tmp_path / "mask.png")
-    assert (pixels(tmp_path / "out" / "photo_mask.png")[40:] == 4).all()
+    assert (pixels(tmp_path / "out" / "masks/photo.png")[40:] == 4).all()
     upscale_files([photo], tmp_path / "plain", model=model)
     assert (
         pixels(tmp_path / "out" / "photo.png") != pixels(tmp_path / "plain" / "photo.png")
@@ -120,7 +113,7 @@ def test_what_is_unsure_is_255_in_the_mask_and_grey(tmp_path) -> None:
     network.save_pretrained(tmp_path / "model")
     photo = save(tmp_path / "photo.png", 16, 16)
     upscale_files([photo], tmp_path / "out", model=str(tmp_path / "model"))
-    mask = Image.open(tmp_path / "out" / "photo_mask.png")
+    mask = Image.open(tmp_path / "out" / "masks/photo.png")
     assert (np.asarray(mask) == 255).all()
     assert (np.asarray(mask.convert("RGB")) == IGNORE_COLOUR).all()
 

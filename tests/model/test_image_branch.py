@@ -5,6 +5,7 @@ import tiny
 import torch
 from diffusers import DDIMScheduler
 
+from segsr.diffusion.noise import keyed
 from segsr.model.image_branch import ImageBranch
 from segsr.model.options import SamplingOptions
 from segsr.nets.patch_autoencoder import PatchAutoencoder
@@ -38,7 +39,7 @@ def test_an_oracle_restores_what_it_knows(kind, start) -> None:
     x0 = branch.encode(batch["hq"])
     branch.denoiser.forward = oracle(kind, x0, branch.abar)
     options = SamplingOptions(start=start)
-    restored = branch.restore(to_canvas(batch["lq"]), [generator(0)], options)
+    restored = branch.restore(to_canvas(batch["lq"]), keyed(0), options)
     expected = branch.autoencoder.decode(x0).clamp(0, 1)
     torch.testing.assert_close(restored, expected, atol=1e-3, rtol=0)
 

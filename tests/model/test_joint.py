@@ -4,11 +4,11 @@ import pytest
 import tiny
 import torch
 
+from segsr.diffusion.noise import Noise, keyed
 from segsr.inference.restoration import restore
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import to_canvas
-from segsr.seeding import generator
 
 
 def joint(**options) -> JointModel:
@@ -18,7 +18,7 @@ def joint(**options) -> JointModel:
 def steps(model: JointModel, given=None, **options):
     conditions = model.read(to_canvas(tiny.batch()["lq"]), given)
     chosen = SamplingOptions(steps=3, **options)
-    return list(model.sample(conditions, [generator(0), generator(1)], chosen))
+    return list(model.sample(conditions, Noise([(0,), (1,)]), chosen))
 
 
 def test_a_silent_bridge_is_srdm_and_segdm_alone_to_the_bit() -> None:
@@ -30,8 +30,8 @@ def test_a_silent_bridge_is_srdm_and_segdm_alone_to_the_bit() -> None:
     # One step of the branches themselves: the same generator draws the image's noise first.
     canvas, options = to_canvas(lq), SamplingOptions(steps=1)
     conditions = model.read(canvas)
-    (first,) = model.sample(conditions, [generator(0), generator(1)], options)
-    image = model.image.restore(canvas, [generator(0), generator(1)], options)
+    (first,) = model.sample(conditions, Noise([(0,), (1,)]), options)
+    image = model.image.restore(canvas, Noise([(0,), (1,)]), options)
     assert torch.equal(model.decode(first, conditions, options)[0], image)
     features = model.mask.read(canvas).features
     with torch.no_grad():
@@ -85,9 +85,9 @@ def test_the_noise_belongs_to_the_photograph(start: str) -> None:
 
     def restored(order: list[int]):
         conditions = model.read(to_canvas(lq[order]))
-        keys = [generator(0, names[i]) for i in order]
+        noise = Noise([(0, names[i]) for i in order])
         options = SamplingOptions(steps=3, start=start)
-        *_, last = model.sample(conditions, keys, options)
+        *_, last = model.sample(conditions, noise, options)
         image, mask, _ = model.decode(last, conditions, options)
         return dict(zip((names[i] for i in order), zip(image, mask, strict=True), strict=True))
 
@@ -105,8 +105,8 @@ def test_the_noise_belongs_to_the_photograph(start: str) -> None:
 def test_the_start_from_the_lq_latent_is_the_noised_latent() -> None:
     branch = tiny.image_branch(residual_scale=None)
     latents = torch.randn(1, tiny.LATENTS, 16, 16)
-    start = branch.start_state(latents, 999, [generator(0)], SamplingOptions(start="lq"))
-    noise = branch.start_state(latents, 999, [generator(0)], SamplingOptions())
+    start = branch.start_state(latents, 999, keyed(0), SamplingOptions(start="lq"))
+    noise = branch.start_state(latents, 999, keyed(0), SamplingOptions())
     expected = branch.abar[999].sqrt() * latents + (1 - branch.abar[999]).sqrt() * noise
     torch.testing.assert_close(start, expected)
     assert float(branch.abar[999]) == pytest.approx(0.0046601, rel=1e-4)  # Stable Diffusion's
@@ -154,10 +154,10 @@ def test_autoencoder_and_prior_run_once_per_image_whatever_the_steps(monkeypatch
     counted(model.image.autoencoder, "decode", "decode")
     counted(model.mask.prior, "forward", "prior")
     lq, options = tiny.batch(1)["lq"][0], SamplingOptions(steps=5)
-    restored = restore(model, lq, generator(0), options)
+    restored = restore(model, lq, keyed(0), options)
     assert calls == {"encode": 1, "decode": 1, "prior": 1}
     assert restored.trajectory == []
-    shown = restore(model, lq, generator(0), options, trajectory=True)
+    shown = restore(model, lq, keyed(0), options, trajectory=True)
     assert calls == {"encode": 2, "decode": 6, "prior": 2}
     assert len(shown.trajectory) == 5
     assert torch.equal(shown.image, restored.image)

@@ -4,6 +4,7 @@ import pytest
 import tiny
 import torch
 
+from segsr.diffusion.noise import keyed
 from segsr.errors import SegSRError
 from segsr.inference.pipeline import SegSRPipeline
 from segsr.model.options import SamplingOptions
@@ -40,8 +41,8 @@ def test_it_multiplies_temperature_and_guidance_and_begins_at_lq(pipeline) -> No
     branch = pipeline.model.image
     latents = branch.encode(to_canvas(PHOTO[None]))
     half = SamplingOptions(strength=0.5, temperature=0.8, start="noise")
-    start = branch.start_state(latents, 999, [generator(0)], half)
-    plain = branch.start_state(latents, 999, [generator(0)], SamplingOptions(temperature=0.4))
+    start = branch.start_state(latents, 999, keyed(0), half)
+    plain = branch.start_state(latents, 999, keyed(0), SamplingOptions(temperature=0.4))
     torch.testing.assert_close(start, plain)
     assert SamplingOptions(strength=0.5, guidance=3.0).semantic_guidance == 1.5
     assert SamplingOptions(strength=0.5).begins_at_lq

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from segsr.diffusion.joint_sampler import Prediction
+from segsr.diffusion.noise import keyed
 from segsr.diffusion.state import State, Window
 from segsr.model.conditions import Conditions
 from segsr.model.joint import JointModel, Predict
@@ -48,8 +49,8 @@ def test_two_halves_are_the_whole(model, options) -> None:
     conditions = model.read(to_canvas(lq), given)
     chosen = SamplingOptions(steps=2, **options)
     tiles = in_halves(partial(model.predict, options=chosen))
-    whole = list(model.sample(conditions, [generator(0)], chosen))
-    tiled = list(model.sample(conditions, [generator(0)], chosen, tiles))
+    whole = list(model.sample(conditions, keyed(0), chosen))
+    tiled = list(model.sample(conditions, keyed(0), chosen, tiles))
     for ours, theirs in zip(tiled, whole, strict=True):
         assert torch.equal(ours.masks, theirs.masks)
         close = partial(torch.testing.assert_close, atol=1e-5, rtol=1e-5)

@@ -7,6 +7,7 @@ from diffusers import DDIMScheduler
 from torch import nn
 
 from segsr.checkpoints.folder import load_component
+from segsr.diffusion.noise import Noise
 from segsr.model.image_branch import ImageBranch
 from segsr.model.options import SamplingOptions
 from segsr.nets.discriminator import FeatureDiscriminator
@@ -46,14 +47,14 @@ def test_a_rolled_out_state_is_the_samplers(monkeypatch) -> None:
     lq = torch.rand(4, 3, 16, 16)
     branch = model.srdm.branch
     lq_latents = branch.encode(to_canvas(lq))
-    noise = torch.randn_like(lq_latents)
+    drawn = Noise([(i,) for i in range(4)])
+    noise = drawn.normal(lq_latents.shape[1:], "latents")
     seen = []
     plain = ImageBranch.denoise
     monkeypatch.setattr(
         ImageBranch, "denoise", lambda self, s, t, lq: (seen.append(s), plain(self, s, t, lq))[1]
     )
-    monkeypatch.setattr("segsr.diffusion.gaussian.draw_normal", lambda like, generators: noise)
-    list(branch.sample(lq_latents, [generator(0)] * 4, SamplingOptions()))
+    list(branch.sample(lq_latents, drawn, SamplingOptions()))
     states = list(seen)
     found = model.srdm.roll_out(lq_latents, noise, torch.tensor([999, 749, 499, 249]))
     for node in range(4):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, UNKNOWN_INDEX
 from segsr.diffusion.categorical import uniform_divergence
+from segsr.diffusion.noise import Noise
 from segsr.model.options import SamplingOptions
 from segsr.nets.resize_codec import encode_mask, to_canvas
 from segsr.nets.time_aware_encoder import as_timesteps
@@ -72,15 +73,15 @@ def test_what_is_unsure_is_not_seen_with_and_without_extra_guidance(guidance, mo
     model = tiny.joint().eval()
     lq = torch.rand(2, 3, 16, 16)
     conditions = model.model.read(to_canvas(lq))
-    generators = [generator(0), generator(1)]
-    (free,) = model.model.sample(conditions, generators, SamplingOptions(steps=1))
+    noise = Noise([(0,), (1,)])
+    (free,) = model.model.sample(conditions, noise, SamplingOptions(steps=1))
     model.segdm.branch.confidence = float(free.mask_log_probs.amax(1).exp().median())
     given = torch.full((2, 16, 16), IGNORE_INDEX)
     given[:, :3] = 5
     seen = recorded(model, monkeypatch)
     options = SamplingOptions(steps=1, guidance=guidance)
     held = replace(conditions, given=given)
-    (step,) = model.model.sample(held, [generator(0), generator(1)], options)
+    (step,) = model.model.sample(held, noise, options)
     sure = model.segdm.branch.sure(step.mask_log_probs)  # certain where it is given
     assert 0.1 < sure.float().mean() < 0.9
     assert torch.equal(seen[0] != IGNORE_INDEX, sure)

@@ -13,6 +13,7 @@ from fastapi import FastAPI, File, Form, HTTPException, Request, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.datastructures import UploadFile as Received
 
 from segsr import __version__
 from segsr.app.guard import visitor_of
@@ -22,7 +23,6 @@ from segsr.app.settings import Settings
 from segsr.app.turns import LineFullError, Turn
 from segsr.app.visitors import Visit, is_key
 from segsr.errors import SegSRError
-from segsr.files.atomic import write_atomic
 from segsr.model.options import SamplingOptions, Start
 
 _GONE = "there is no such file of yours: what is older than an hour has been deleted"
@@ -138,11 +138,11 @@ class Http:
         folder = Path(tempfile.mkdtemp(dir=self.service.visitors.root))
         try:
             photo = (image.filename or "", folder / "upload")
-            await _save(image, photo[1])
+            await run_in_threadpool(_save, image, photo[1])
             given = None
             if mask is not None:
                 given = (mask.filename or "", folder / "mask")
-                await _save(mask, given[1])
+                await run_in_threadpool(_save, mask, given[1])
             turn = await run_in_threadpool(
                 self.service.restore_once,
                 folder,
@@ -172,9 +172,8 @@ class Http:
     async def photo(self, request: Request, image: UploadFile) -> dict[str, Any]:
         """Take in a photograph for the page."""
         visitor = _known(request)
-        content = await image.read()
         visit = await run_in_threadpool(
-            self.service.accept, visitor, image.filename, lambda path: write_atomic(path, content)
+            self.service.accept, visitor, image.filename, lambda path: _save(image, path)
         )
         return _told(visit)
 
@@ -211,9 +210,9 @@ def _told(visit: Visit) -> dict[str, Any]:
     return {**told, "height": height, "width": width}
 
 
-async def _save(upload: UploadFile, path: Path) -> None:
-    content = await upload.read()
-    await run_in_threadpool(write_atomic, path, content)
+def _save(upload: Received, path: Path) -> None:
+    with path.open("xb") as file:
+        shutil.copyfileobj(upload.file, file)
 
 
 def _sentence(request: Request, error: Exception) -> JSONResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import psutil
 from PIL import Image
+from torch import Tensor
 
 from segsr import __version__
 from segsr.app.intake import painted, plain_name, read_mask_upload, read_upload
@@ -24,9 +26,10 @@ from segsr.batch import IGNORE_INDEX
 from segsr.errors import SegSRError
 from segsr.files.atomic import write_atomic
 from segsr.files.mask import write_mask
-from segsr.files.photo import write_photo
+from segsr.files.photo import Photo, write_photo
 from segsr.samples import samples_folder
 
+_READERS = 2  # uploads that are decoded at once: their pixels are in memory
 SAMPLE_SIDE = 128
 """Sides that the samples are shrunk to, so that there is something to restore."""
 
@@ -46,6 +49,7 @@ class Service:
         self.limits = limits
         self.turns = Turns(limits.queue)
         self.labels = Labels()
+        self._reading = threading.Semaphore(_READERS)
         self._began = time.monotonic()
 
     def accept(self, visitor: str, name: str | None, write: Callable[[Path], object]) -> Visit:
@@ -63,11 +67,12 @@ class Service:
         try:
             write(visit.source)
             visit.name = plain_name(name)
-            photo = read_upload(visit.source, visit.name, self.limits)
-            visit.size = (photo.image.shape[-2], photo.image.shape[-1])
             before = visit.folder / "before.png"  # a TIFF is nothing that browsers show
-            shown = replace(photo, bits=8, exif=None, xmp=None, iptc=None)
-            write_photo(before, photo.image, shown)
+            with self._reading:
+                photo = read_upload(visit.source, visit.name, self.limits)
+                shown = replace(photo, bits=8, exif=None, xmp=None, iptc=None)
+                write_photo(before, photo.image, shown)
+            visit.size = (photo.image.shape[-2], photo.image.shape[-1])
             visit.before = visit.keep(before, f"{Path(visit.name).stem}.png")
         except BaseException:
             self.visitors.end(visit)
@@ -143,15 +148,22 @@ class Service:
         Raises:
             SegSRError: If a file or a value does not fit, or the line is full.
         """
+        self.turns.check_room()
         self.check(settings)
         name = plain_name(photo[0])
-        held, picture = None, read_upload(photo[1], name, self.limits)
-        if mask is not None:
-            held = read_mask_upload(mask[1], plain_name(mask[0]), self.limits)
-        height, width = picture.image.shape[-2:]
+
+        def read() -> tuple[Photo, Tensor | None]:
+            picture = read_upload(photo[1], name, self.limits)
+            if mask is None:
+                return picture, None
+            return picture, read_mask_upload(mask[1], plain_name(mask[0]), self.limits)
+
+        with self._reading:
+            height, width = read()[0].image.shape[-2:]
         total = self.restorer.steps_of(settings)
 
         def work(turn: Turn) -> bytes:
+            picture, held = read()  # again, for those that wait would fill the memory
             done = self.restorer.restore(picture, name, settings, turn, held)
             result = folder / "result.png"
             if answer_mask:

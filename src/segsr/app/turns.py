@@ -75,7 +75,7 @@ class Turns:
         self._rate: float | None = None  # seconds per size
         self._now: Turn | None = None
         self._waiting: deque[Turn] = deque()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # of a lock that its holder may take again
         self._thread: threading.Thread | None = None
 
     @property
@@ -88,6 +88,16 @@ class Turns:
         """Whether one is worked on."""
         return self._now is not None
 
+    def check_room(self) -> None:
+        """Check that one more piece of work fits, before anything is done for it.
+
+        Raises:
+            LineFullError: If it does not.
+        """
+        with self._changed:
+            if len(self._waiting) >= self.length + (self._now is None):
+                raise LineFullError(self.length, self._seconds([*self._waiting]))
+
     def submit(self, work: Callable[[Turn], Any], size: float | int = 1, total: int = 1) -> Turn:
         """Return the turn of `work`, which is called with it.
 
@@ -96,8 +106,7 @@ class Turns:
         """
         turn = Turn(work, size, total)
         with self._changed:
-            if len(self._waiting) >= self.length + (self._now is None):
-                raise LineFullError(self.length, self._seconds([*self._waiting]))
+            self.check_room()
             self._waiting.append(turn)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="turns", daemon=True)

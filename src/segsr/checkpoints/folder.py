@@ -16,7 +16,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,9 +29,8 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     ModelMixin,
 )
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+from segsr.checkpoints.hub import SETTINGS, download, split_id
 from segsr.checkpoints.network import CONFIG, load_network, read_json
 from segsr.checkpoints.state_dict import first_line
 from segsr.errors import SegSRError
@@ -45,7 +43,6 @@ from segsr.nets.seg_denoiser import SegDenoiser
 from segsr.nets.seg_prior import SegPrior
 
 FORMAT = 1
-SETTINGS = "segsr.json"
 PACKAGED = Path(__file__).parents[1] / "weights"
 
 _CLASSES: dict[str, tuple[type[ModelMixin], ...]] = {
@@ -60,33 +57,36 @@ _CLASSES: dict[str, tuple[type[ModelMixin], ...]] = {
 _SCHEDULERS = (DDPMScheduler, DDIMScheduler, DPMSolverMultistepScheduler)
 
 
-def find_folder(name: str | Path, revision: str | None = None) -> Path:
+def find_folder(name: str | Path, revision: str | None = None, sha256: str | None = None) -> Path:
     """Return the local folder of a model.
 
     Args:
-        name: `compact` (ships with the package), a folder, or a hub id `owner/name`.
+        name: `compact` (ships with the package), a folder, or a hub id, `owner/name` or
+            `owner/name@revision`.
         revision: Branch, tag or commit, for a hub id.
+        sha256: The model's digest, as `segsr push` and `segsr models` print it, for a hub id.
 
     Raises:
-        SegSRError: If there is no such model, or it cannot be downloaded.
+        SegSRError: If there is no such model, it cannot be downloaded, or has another digest.
     """
     folder = Path(name)
     if folder.is_dir():
         return folder
     if (PACKAGED / str(name)).is_dir():
         return PACKAGED / str(name)
-    packaged = ", ".join(sorted(p.name for p in PACKAGED.glob("*") if p.is_dir()))
-    choices = f"give a folder, a hub id owner/name, or a packaged model ({packaged or 'none here'})"
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
-        raise SegSRError(f"no model {str(name)!r}: {choices}.")
-    try:
-        patterns = ["*.json", "*.safetensors"]
-        return Path(snapshot_download(str(name), revision=revision, allow_patterns=patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    hub_id = split_id(str(name))
+    if hub_id is None:
+        packaged = ", ".join(packaged_models())
         raise SegSRError(
-            f"model {str(name)!r} is no folder and could not be downloaded ({reason}): {choices}."
-        ) from error
+            f"no model {str(name)!r}: give a folder, a hub id owner/name, or a packaged model"
+            f" ({packaged or 'none here'})."
+        )
+    return download(hub_id[0], revision or hub_id[1], sha256)
+
+
+def packaged_models() -> list[str]:
+    """Names of the models that ship with the package."""
+    return sorted(path.name for path in PACKAGED.glob("*") if (path / SETTINGS).is_file())
 
 
 def load_component(folder: str | Path, component: str) -> ModelMixin:

@@ -29,6 +29,14 @@ def share(text: str) -> float:
     return number
 
 
+def percent(text: str) -> int:
+    """A whole number from 1 to 100."""
+    number = int(text)
+    if not 1 <= number <= 100:
+        raise argparse.ArgumentTypeError(f"must be from 1 to 100, got {number}")
+    return number
+
+
 def tile(text: str) -> int | str:
     """`auto`, `off`, or the side of a tile in HQ pixels."""
     return text if text in ("auto", "off") else positive(text)

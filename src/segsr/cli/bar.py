@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +14,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
+
+from segsr.progress import Kind
 
 
 class Bar:
@@ -24,7 +26,7 @@ class Bar:
     own, which stays when it ends.
 
     Args:
-        visible: Whether to show anything but what `tell` says.
+        visible: Whether to show anything but what is not as it should be.
     """
 
     def __init__(self, *, visible: bool = True) -> None:
@@ -47,7 +49,7 @@ class Bar:
         """Begin a new line."""
         self.end()
         self._drawn = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=self._what()),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -70,11 +72,19 @@ class Bar:
             self._drawn.task_ids[0], completed=done, description=escape(what), total=total
         )
 
-    def tell(self, kind: Literal["failed", "note"], sentence: str) -> None:
+    def tell(self, kind: Kind, sentence: str) -> None:
         """Print `sentence` above the bar, as it is: names of files may look like rich's markup."""
-        colour = {"failed": "red", "note": "yellow"}[kind]
+        if kind == "note" and not self._visible:
+            return
+        colour = {"failed": "red", "differs": "yellow", "note": "yellow"}[kind]
         text = f"[{colour}]{kind}[/{colour}] {escape(sentence)}"
         self._console.print(text, soft_wrap=True, highlight=False)
+
+    def _what(self) -> Column:
+        """Of what is done: a long name is cut, lest the numbers be."""
+        return Column(
+            no_wrap=True, overflow="ellipsis", max_width=max(16, self._console.width - 46)
+        )
 
     def end(self) -> None:
         """Leave the line as it is; what is printed now stands below it."""

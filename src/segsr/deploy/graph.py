@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from segsr.batch import IGNORE_INDEX
-from segsr.diffusion.categorical import gumbel_max, log_one_hot
-from segsr.diffusion.joint_sampler import image_step, mask_posterior
+from segsr.diffusion.categorical import log_one_hot, posterior, sample_classes
+from segsr.diffusion.gaussian import predict_x0, q_sample
 from segsr.diffusion.state import State
 from segsr.errors import SegSRError
 from segsr.model.joint import JointModel
@@ -71,20 +71,33 @@ class RestorationGraph(nn.Module):
         """
         model, options = self.model, self.options
         conditions = model.read(to_canvas(lq), given)
-        latents = model.image.start_of(conditions.lq_latents, self.times[0], noise, options)
-        masks = classes
+        latents = self._start(conditions.lq_latents, noise)
+        masks, kind = classes, self.scheduler.config.prediction_type
         for i, t in enumerate(self.times):
             masks = torch.where(given == IGNORE_INDEX, masks, given)
             found = model.predict(State(latents, masks), conditions, t, options)
-            known = log_one_hot(given % found.mask_log_probs.shape[1], model.mask.num_classes)
+            known = log_one_hot(given % model.mask.num_classes, model.mask.num_classes)
             free = (given == IGNORE_INDEX)[:, None]
             log_mask = torch.where(free, found.mask_log_probs, known)
-            clean, latents = image_step(self.scheduler, found.image, latents, t, ())
+            abar = self.scheduler.alphas_cumprod[t].view(1, 1, 1, 1)
+            clean = predict_x0(kind, found.image, latents, abar)
             if uniform is not None and i + 1 < len(self.times):
-                log_p = mask_posterior(model.mask.abar, log_mask, masks, t, self.times[i + 1])
-                masks = gumbel_max(log_p, uniform[i : i + 1])
+                latents = self.scheduler.step(found.image, t, latents).prev_sample
+                keep = (model.mask.abar[s].view(1) for s in (t, self.times[i + 1]))
+                log_x_t = log_one_hot(masks, model.mask.num_classes)
+                masks = sample_classes(posterior(log_mask, log_x_t, *keep), uniform[i : i + 1])
         image = model.image.decode(clean, conditions.lq_latents, conditions.canvas, options)
         found_classes, sure = model.mask.decode(log_mask)
         held = (given != IGNORE_INDEX).repeat_interleave(model.mask.factor, 1)
         sure = sure | held.repeat_interleave(model.mask.factor, 2)
         return image, found_classes.masked_fill(~sure, IGNORE_INDEX)
+
+    def _start(self, lq_latents: Tensor, noise: Tensor) -> Tensor:
+        """See `ImageBranch.start_state`."""
+        image, options = self.model.image, self.options
+        temperature = image.temperature if options.temperature is None else options.temperature
+        drawn = options.strength * temperature * noise
+        if not options.begins_at_lq:
+            return drawn
+        state = image.to_state(lq_latents, lq_latents)
+        return q_sample(state, drawn, image.abar[self.times[0]].view(1, 1, 1, 1))

@@ -103,9 +103,9 @@ class OnnxRestorer:
             factor = known["factor"]
             cells = mask[factor // 2 :: factor, factor // 2 :: factor]  # the nearest pixel
             given[0, : cells.shape[0], : cells.shape[1]] = cells
-        image, classes = self.session.run(
-            ["image", "mask"], {"lq": padded[None], "given": given, **numbers}
-        )
+        values = {"lq": padded[None], "given": given, **numbers}
+        asked = {one.name: values[one.name] for one in self.session.get_inputs()}
+        image, classes = self.session.run(["image", "mask"], asked)
         return image[0, :, : hq[0], : hq[1]], classes[0, : hq[0], : hq[1]]
 
     def _padded(self, side: int) -> int:

@@ -39,21 +39,11 @@ def log_mix_uniform(
 
 
 def sample_classes(
-    log_p: Float[Tensor, "b k h w"], generators: Sequence[torch.Generator]
-) -> Int[Tensor, "b h w"]:
-    """Draw a class per pixel by the Gumbel maximum, each sample from its own generator."""
-    uniform = torch.stack(
-        [torch.rand(log_p.shape[1:], generator=g, device=g.device) for g in generators]
-    )
-    return gumbel_max(log_p, uniform.to(log_p))
-
-
-def gumbel_max(
     log_p: Float[Tensor, "b k h w"], uniform: Float[Tensor, "b k h w"]
 ) -> Int[Tensor, "b h w"]:
-    """The class per pixel that numbers `uniform` in [0, 1) draw of `log_p`."""
+    """Return a class per pixel, drawn by the Gumbel maximum with numbers from [0, 1)."""
     gumbel = -torch.log(-torch.log(uniform.clamp(TINY, 1 - 1e-7)))
-    return (log_p + gumbel).argmax(1)
+    return (log_p + gumbel.to(log_p)).argmax(1)
 
 
 def q_sample(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from segsr.batch import IGNORE_INDEX
 from segsr.diffusion.categorical import log_one_hot, posterior, sample_classes
 from segsr.diffusion.gaussian import predict_x0
+from segsr.diffusion.noise import Noise, drawing
 from segsr.diffusion.state import State
 
 
@@ -56,7 +57,7 @@ def joint_reverse(
     scheduler: Any,
     mask_abar: Float[Tensor, " t"],
     state: State,
-    generators: Sequence[torch.Generator],
+    noise: Noise,
     *,
     given: Int[Tensor, "b h w"] | None = None,
 ) -> Iterator[JointStep]:
@@ -71,7 +72,7 @@ def joint_reverse(
         scheduler: A diffusers scheduler (DDPM, DDIM, DPM-Solver++) after `set_timesteps`.
         mask_abar: The categorical schedule on the scheduler's clock.
         state: Both states at the first timestep.
-        generators: One CPU generator per sample: all noise of a sample comes from its own.
+        noise: Of every sample, by position.
         given: Classes held fixed at every step; `IGNORE_INDEX` leaves a pixel to the chain.
     """
     times = [int(t) for t in scheduler.timesteps]
@@ -84,11 +85,20 @@ def joint_reverse(
         if given is not None:
             known = log_one_hot(given % log_mask.shape[1], log_mask.shape[1]).to(log_mask)
             log_mask = torch.where((given == IGNORE_INDEX)[:, None], log_mask, known)
-        clean, next_latents = image_step(scheduler, prediction.image, latents, t, generators)
+        clean = predicted(scheduler, prediction.image, latents, t)
         yield JointStep(t, latents, masks, clean, log_mask)
         if t_next is not None:
-            masks = mask_step(mask_abar, log_mask, masks, t, t_next, generators)
+            next_latents = image_step(scheduler, prediction.image, latents, t, noise)
+            masks = mask_step(mask_abar, log_mask, masks, t, t_next, noise)
             state = State(next_latents, masks)
+
+
+def predicted(
+    scheduler: Any, output: Float[Tensor, "b c h w"], latents: Float[Tensor, "b c h w"], t: int
+) -> Float[Tensor, "b c h w"]:
+    """Return the clean latents that a network's `output` implies."""
+    abar = scheduler.alphas_cumprod[t].to(latents).view(1, 1, 1, 1)
+    return predict_x0(scheduler.config.prediction_type, output.float(), latents, abar)
 
 
 def image_step(
@@ -96,14 +106,12 @@ def image_step(
     output: Float[Tensor, "b c h w"],
     latents: Float[Tensor, "b c h w"],
     t: int,
-    generators: Sequence[torch.Generator],
-) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b c h w"]]:
-    """Return the clean latents that a network's `output` implies, and the next noisy ones."""
-    output = output.float()
-    abar = scheduler.alphas_cumprod[t].to(latents).view(1, 1, 1, 1)
-    clean = predict_x0(scheduler.config.prediction_type, output, latents, abar)
-    step = scheduler.step(output, t, latents, generator=list(generators))
-    return clean, step.prev_sample
+    noise: Noise,
+) -> Float[Tensor, "b c h w"]:
+    """Return the scheduler's next noisy latents."""
+    with drawing(noise, "latents", t):
+        following: Tensor = scheduler.step(output.float(), t, latents).prev_sample
+    return following
 
 
 def mask_step(
@@ -112,20 +120,18 @@ def mask_step(
     masks: Int[Tensor, "b h w"],
     t: int,
     t_next: int,
-    generators: Sequence[torch.Generator],
+    noise: Noise,
 ) -> Int[Tensor, "b h w"]:
-    """Draw the mask state at `t_next` < `t` from the model's posterior p(x_s | x_t)."""
-    return sample_classes(mask_posterior(mask_abar, log_x0, masks, t, t_next), generators)
+    """Draw the mask state at `t_next` < `t` from the model's posterior p(x_s | x_t).
 
-
-def mask_posterior(
-    mask_abar: Float[Tensor, " t"],
-    log_x0: Float[Tensor, "b k h w"],
-    masks: Int[Tensor, "b h w"],
-    t: int,
-    t_next: int,
-) -> Float[Tensor, "b k h w"]:
-    """Return the model's log p(x_s | x_t) of the mask state at `t_next` < `t`."""
+    Some rows at a time, since the posterior is many times as large as what is drawn.
+    """
     abar_t, abar_s = (mask_abar[s].to(log_x0).expand(len(masks)) for s in (t, t_next))
-    log_x_t = log_one_hot(masks, log_x0.shape[1]).to(log_x0)
-    return posterior(log_x0, log_x_t, abar_t, abar_s)
+    _, classes, height, width = log_x0.shape
+    drawn = torch.empty_like(masks)
+    for rows in noise.rows(height):
+        log_p, here = log_x0[..., rows, :], masks[..., rows, :]
+        log_x_t = log_one_hot(here, classes).to(log_x0)
+        uniform = noise.moved(rows.start).uniform((classes, here.shape[1], width), "mask", t)
+        drawn[..., rows, :] = sample_classes(posterior(log_p, log_x_t, abar_t, abar_s), uniform)
+    return drawn

@@ -1,9 +1,8 @@
-"""Which files are images: those of a folder, of a list, of a command line."""
+"""Which files are images: those of a folder, of a list."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from segsr.errors import SegSRError
@@ -56,27 +55,6 @@ def find_by_stem(folder: Path) -> dict[str, Path]:
             raise SegSRError(f"{found[path.stem]} and {path.name} share a stem: keep one of them")
         found[path.stem] = path
     return found
-
-
-def find_photos(inputs: Iterable[str | Path]) -> list[Path]:
-    """The photographs that `inputs` name, each once, in order.
-
-    Args:
-        inputs: Files, taken whatever their suffix, and folders, of which the images are taken as by
-            `find_images`.
-
-    Raises:
-        SegSRError: A path does not exist or a folder holds no image.
-    """
-    found: list[Path] = []
-    for path in map(Path, inputs):
-        if path.is_dir():
-            found.extend(find_images(path))
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise SegSRError(f"no file or folder {path}: check the path")
-    return list(dict.fromkeys(found))
 
 
 def read_list(path: Path) -> list[str]:

@@ -11,19 +11,23 @@ import psutil
 import torch
 
 from segsr.batch import SCALE
+from segsr.diffusion.noise import keyed
 from segsr.errors import SegSRError
 from segsr.inference.tiles import Tiling
 from segsr.live_memory import LiveMemory
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
-from segsr.seeding import generator
 
 Tile = int | Literal["auto", "off"]
 """Side of a tile in HQ pixels; `auto` takes `LARGEST` or what memory allows, `off` the whole."""
 
 LARGEST = 1024
 OVERLAP = 64
-"""HQ pixels that neighbouring tiles share, and neighbouring bands."""
+"""HQ pixels that neighbouring tiles share."""
+BEYOND = 128
+"""HQ pixels that the mask's networks see besides on every side of a tile."""
+BAND_OVERLAP = 192
+"""HQ pixels that neighbouring bands share."""
 SMALLEST = 256
 UNASKED = 512
 """Side of a picture for which memory is not looked at."""
@@ -58,10 +62,13 @@ def lay_out(
     *,
     free: int,
     per_pixel: Callable[[], float],
+    steps: int = 1,
+    largest: int = LARGEST,
+    together: int = 1,
 ) -> Layout:
     """Return how a photograph of `height` x `width` LQ pixels is restored in the memory there is.
 
-    Tiles are as large as `LARGEST` wherever memory allows, so that machines agree. A side that the
+    Tiles are as large as `largest` wherever memory allows, so that machines agree. A side that the
     user gives is never overruled.
 
     Args:
@@ -71,6 +78,9 @@ def lay_out(
         tile: See `Tile`.
         free: Bytes that may be taken, `free_bytes`.
         per_pixel: What networks take, `bytes_per_pixel`; asked where it may matter.
+        steps: Of the sampler.
+        largest: Side of a tile, if it is `auto`, at most.
+        together: Tiles that the networks see at a time at most.
 
     Raises:
         SegSRError: If `tile` is senseless, or a tile of that side cannot fit.
@@ -78,12 +88,12 @@ def lay_out(
     check_tile(tile)
     step = model.image.multiple // SCALE
     cells, factor = model.image.multiple // model.mask.factor, model.mask.factor
-    if SCALE * max(height, width) <= UNASKED:
-        return Layout(Tiling(-(-UNASKED // factor), 0, cells), height, 0, step)
+    longest, rows = SCALE * max(height, width), -(-height // step) * step
+    if longest <= UNASKED and (tile != "auto" or longest <= largest):
+        return Layout(Tiling(-(-UNASKED // factor), 0, cells), rows, 0, step)
     taken = per_pixel()
-    fits = int((_SHARE * free / taken) ** 0.5)
-    longest = SCALE * max(height, width)
-    wanted = longest if tile == "off" else LARGEST if tile == "auto" else tile
+    fits = fitting_side(free, taken)
+    wanted = longest if tile == "off" else largest if tile == "auto" else tile
     side = min(wanted, longest)
     area = min(side, SCALE * height) * min(side, SCALE * width)
     if area * taken > _SHARE * free:
@@ -93,15 +103,22 @@ def lay_out(
                 f" {free / 2**30:.1f} GiB are free: give --tile auto, or --tile"
                 f" {max(SMALLEST, fits // 64 * 64)}."
             )
-        side = fits
+        side, area = fits, fits * fits
     size = -(-side // factor // cells) * cells
-    tiling = Tiling(size, min(OVERLAP // factor, size // 2), cells)
+    batch = max(1, min(together, int(_SHARE * free / taken / area)))
+    beyond = -(-BEYOND // factor // cells) * cells
+    tiling = Tiling(size, min(OVERLAP // factor, size // 2), cells, batch, beyond)
     state = min(_SHARE * free, _STATE)
-    rows = int(state / state_bytes_per_pixel(model) / (SCALE * SCALE * width))
-    overlap = OVERLAP // SCALE
+    tall = int(state / state_bytes_per_pixel(model, steps) / (SCALE * SCALE * width))
+    overlap = BAND_OVERLAP // SCALE
     least = max(SMALLEST // SCALE, 2 * overlap)
-    band = max(rows, least) // step * step
-    return Layout(tiling, height if tile == "off" or band >= height else band, overlap, step)
+    band = max(tall, least) // step * step
+    return Layout(tiling, rows if tile == "off" or band >= rows else band, overlap, step)
+
+
+def fitting_side(free: int, taken: float) -> int:
+    """Return the side in HQ pixels of the largest tile that fits `free` bytes; see `lay_out`."""
+    return int((_SHARE * free / taken) ** 0.5)
 
 
 def check_tile(tile: object) -> None:
@@ -119,25 +136,27 @@ def check_tile(tile: object) -> None:
 def bytes_per_pixel(model: JointModel, guidance: float) -> float:
     """Return what the networks take at their worst moment per HQ pixel of a tile, measured."""
     canvas = torch.zeros(1, 3, _PROBE, _PROBE, device=model.device)
-    noise = [generator("probe")]
     live = LiveMemory(answer=None)
     with live, torch.no_grad():
         conditions = model.read(canvas)
-        *_, step = model.sample(conditions, noise, SamplingOptions(steps=1, guidance=guidance))
-        model.decode(step, conditions, SamplingOptions())
+        options = SamplingOptions(steps=1, guidance=guidance)
+        *_, step = model.sample(conditions, keyed("probe"), options)
+        model.decode(step, conditions, options)
     return live.peak / _PROBE**2
 
 
-def state_bytes_per_pixel(model: JointModel) -> float:
-    """Return what conditions, states and results take per HQ pixel, all steps' at most.
+def state_bytes_per_pixel(model: JointModel, steps: int) -> float:
+    """Return what conditions, states and results of a band take per HQ pixel at most.
 
-    Counted: six image states, three categorical distributions for what is blended and six for the
-    posterior and its noise, F_lq, the canvas and the decoded picture with its copies.
+    Counted per cell: the LQ latents, the state, the prediction and what becomes of it (and the
+    scheduler's own), F_lq, two categorical distributions and the classes; per pixel: the canvas,
+    the decoded picture with its weights and its rounded copy, classes as int64 and masked.
     """
+    images = 4 if steps == 1 else 8
     latents = int(model.image.autoencoder.codec.config.latent_channels)
     features = model.mask.prior.feature_channels
-    cell = 4 * (6 * latents + features + 9 * model.mask.num_classes) + 24
-    return cell / model.mask.factor**2 + 4 * 3 * 5
+    cell = 4 * (images * latents + features + 2 * model.mask.num_classes) + 24
+    return cell / model.mask.factor**2 + 4 * 3 * 2 + 4 + 3 + 2 + 8 * 2
 
 
 def free_bytes(device: torch.device) -> int:

@@ -15,15 +15,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segsr.batch import SCALE
-from segsr.errors import SegSRError
-from segsr.inference.bands import bands, restore_in_bands
+from segsr.diffusion.noise import Key, keyed
+from segsr.inference.bands import bands
 from segsr.inference.colour import match_colour_
-from segsr.inference.memory import Layout, Tile, bytes_per_pixel, free_bytes, lay_out
-from segsr.inference.restoration import Restoration, as_image, resized, restore
+from segsr.inference.memory import LARGEST, Layout, Tile, bytes_per_pixel, free_bytes, lay_out
+from segsr.inference.restoration import Restoration, as_image, resized
 from segsr.inference.size import Size, resize_mask
+from segsr.inference.within_memory import restore_within_memory
 from segsr.model.joint import JointModel
 from segsr.model.options import SamplingOptions
-from segsr.seeding import generator
 
 
 class SegSRPipeline(DiffusionPipeline):
@@ -43,14 +43,18 @@ class SegSRPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "compact", *, revision: str | None = None
+        cls,
+        model: str | Path = "compact",
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
     ) -> SegSRPipeline:
         """Return the pipeline of `compact`, a model folder, or a hub id.
 
         Raises:
-            SegSRError: If the model or a component of it cannot be had.
+            SegSRError: If the model or a component of it cannot be had, or it is another one.
         """
-        return cls(JointModel.from_pretrained(model, revision=revision))
+        return cls(JointModel.from_pretrained(model, revision=revision, sha256=sha256))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model folder `folder`."""
@@ -67,6 +71,7 @@ class SegSRPipeline(DiffusionPipeline):
         tile: Tile = "auto",
         trajectory: bool = False,
         on_step: Callable[[int], None] | None = None,
+        on_tile: Callable[[], None] = lambda: None,
         scale: float | int | None = None,
         long_side: int | None = None,
         size: tuple[int, int] | None = None,
@@ -86,6 +91,7 @@ class SegSRPipeline(DiffusionPipeline):
             tile: Side of a tile in HQ pixels; `auto` as memory allows, `off` for none.
             trajectory: Also decode what every step predicts.
             on_step: Called with t after every step; a progress bar of diffusers if None.
+            on_tile: Called after every tile of every step.
             scale: Times the photograph's size, from 1 to 16, if it is not to be SCALE.
             long_side: Pixels of the longer side, instead.
             size: Width and height, instead.
@@ -102,14 +108,16 @@ class SegSRPipeline(DiffusionPipeline):
         if mask is not None and tuple(mask.shape) == (enlargement.height, enlargement.width):
             mask = resize_mask(mask, *(SCALE * side for side in photo.shape[-2:]))
         key = (seed,) if name is None else (seed, name)
-        restoration = self._restore(photo, options, key, mask, tile, trajectory, on_step)
+        restoration = self._restore(photo, options, key, mask, tile, trajectory, on_step, on_tile)
         if enlargement.passes == 2:
             photo = as_image(restoration.image)
             if mask is not None:
                 mask = resize_mask(mask, *photo.shape[-2:])
             del restoration
             key = (*key, "again")
-            restoration = self._restore(photo, options, key, mask, tile, trajectory, on_step)
+            restoration = self._restore(
+                photo, options, key, mask, tile, trajectory, on_step, on_tile
+            )
         if enlargement.resized:
             restoration = resized(restoration, enlargement.height, enlargement.width)
         return replace(restoration, options=options, enlargement=enlargement)
@@ -118,45 +126,48 @@ class SegSRPipeline(DiffusionPipeline):
         self,
         photo: Float[Tensor, "3 h w"],
         options: SamplingOptions,
-        key: tuple[int | str, ...],
+        key: Key,
         mask: Int[Tensor, "mh mw"] | None,
         tile: Tile,
         trajectory: bool,
         on_step: Callable[[int], None] | None,
+        on_tile: Callable[[], None],
     ) -> Restoration:
         """The model once: SCALE times the size, with the colours that `options` name."""
         height, width = photo.shape[-2:]
         layout = self.lay_out(height, width, options, tile)
         count = len(bands(height, layout)[1])
-        if count > 1 and trajectory:
-            raise SegSRError("a photograph that must go in bands has no trajectory: leave it out.")
         with ExitStack() as stack:
             if on_step is None:
                 total = count * (options.steps or self.model.image.steps)
                 progress = stack.enter_context(self.progress_bar(total=total))
                 on_step = partial(_update, progress)
-            if count > 1:
-                noise = partial(generator, *key, "band")
-                restoration = restore_in_bands(
-                    self.model, photo, noise, options, layout, mask=mask, on_step=on_step
-                )
-            else:
-                restoration = restore(
-                    self.model,
-                    photo,
-                    generator(*key),
-                    options,
-                    mask=mask,
-                    tiling=layout.tiling,
-                    trajectory=trajectory,
-                    on_step=on_step,
-                )
+            restoration = restore_within_memory(
+                self.model,
+                photo,
+                keyed(*key),
+                options,
+                tile,
+                partial(self.lay_out, height, width, options, tile),
+                mask=mask,
+                trajectory=trajectory,
+                on_step=on_step,
+                on_tile=on_tile,
+            )
         steps = restoration.trajectory  # the last one's image is the restoration's
         for seen in [step.image for step in steps] or [restoration.image]:
             match_colour_(seen, photo, options.colour or "none")
         return restoration
 
-    def lay_out(self, height: int, width: int, options: SamplingOptions, tile: Tile) -> Layout:
+    def lay_out(
+        self,
+        height: int,
+        width: int,
+        options: SamplingOptions,
+        tile: Tile,
+        largest: int = LARGEST,
+        together: int = 1,
+    ) -> Layout:
         """Return how a photograph of so many LQ pixels would be cut; see `segsr.inference.memory`.
 
         Raises:
@@ -170,7 +181,17 @@ class SegSRPipeline(DiffusionPipeline):
             return self._bytes[guidance]
 
         free = free_bytes(self.model.device)
-        return lay_out(self.model, height, width, tile, free=free, per_pixel=per_pixel)
+        return lay_out(
+            self.model,
+            height,
+            width,
+            tile,
+            free=free,
+            per_pixel=per_pixel,
+            steps=options.steps or self.model.image.steps,
+            largest=largest,
+            together=together,
+        )
 
 
 def _update(progress: Any, t: int) -> None:

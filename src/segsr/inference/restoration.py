@@ -15,7 +15,10 @@ from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, SCALE
 from segsr.diffusion.joint_sampler import JointStep
+from segsr.diffusion.noise import Noise
+from segsr.diffusion.state import Window
 from segsr.errors import SegSRError
+from segsr.inference.prior import look, prior_in
 from segsr.inference.size import Enlargement, resize, resize_mask
 from segsr.inference.tiles import Tiling, tiled_decode, tiled_predict, tiled_read
 from segsr.model.joint import JointModel
@@ -70,7 +73,7 @@ class Restoration:
 def restore(
     model: JointModel,
     image: PIL.Image.Image | Float[Tensor, "3 h w"],
-    generator: torch.Generator,
+    noise: Noise,
     options: SamplingOptions,
     *,
     mask: Int[Tensor, "mh mw"] | None = None,
@@ -78,13 +81,14 @@ def restore(
     prior: Prior | None = None,
     trajectory: bool = False,
     on_step: Callable[[int], None] = lambda t: None,
+    on_tile: Callable[[], None] = lambda: None,
 ) -> Restoration:
     """Return `image` at SCALE times its size.
 
     Args:
         model: The trained model, on its device.
         image: The LQ photograph: RGB, in [0, 1] if a tensor.
-        generator: A CPU generator; all noise comes from it.
+        noise: Of the photograph, by position.
         options: How to sample.
         mask: Classes to hold fixed instead of estimating them, at LQ or HQ size; 255 leaves a
             pixel to SegDM.
@@ -92,6 +96,7 @@ def restore(
         prior: What the prior says on the grid of the padded image; None asks it.
         trajectory: Also decode what every step predicts; else the last step only.
         on_step: Called with t after every step.
+        on_tile: Called after every tile of every step.
 
     Raises:
         SegSRError: If the image is empty or not RGB, the mask of another size or class range, or
@@ -108,6 +113,9 @@ def restore(
         held = cells.repeat_interleave(model.mask.factor, 1)
         held = held[: SCALE * height, : SCALE * width]
     canvas, tiling = to_canvas(fitting), tiling or Tiling(max(fitting.shape) * SCALE, 0)
+    if prior is None:
+        grid = (canvas.shape[-2] // model.mask.factor, canvas.shape[-1] // model.mask.factor)
+        prior = prior_in(look(model, fitting), Window(0, 0, *grid), grid)
     conditions = tiled_read(model, canvas, given, tiling, prior)
 
     def decoded(step: JointStep) -> RestorationStep:
@@ -119,8 +127,13 @@ def restore(
         return RestorationStep(step.t, image, classes.masked_fill(~sure, IGNORE_INDEX), classes)
 
     seen = []
-    predict = tiled_predict(partial(model.predict, options=options), tiling)
-    for step in model.sample(conditions, [generator], options, predict):
+    predict = tiled_predict(
+        partial(model.predict_mask, options=options),
+        partial(model.predict_image, options=options),
+        tiling,
+        on_tile,
+    )
+    for step in model.sample(conditions, noise, options, predict):
         if trajectory:
             seen.append(decoded(step))
         on_step(step.t)

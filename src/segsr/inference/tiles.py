@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from segsr.diffusion.joint_sampler import JointStep, Prediction
 from segsr.diffusion.state import State, Window
-from segsr.model.conditions import Conditions
+from segsr.model.conditions import Conditions, stack
 from segsr.model.joint import JointModel, Predict
 from segsr.model.options import SamplingOptions
 from segsr.nets.seg_prior import Prior
+
+PredictMask = Callable[[State, Conditions, int], Tensor]
+"""Both states at t, and what is known of the photograph, to log probabilities of the mask."""
+PredictImage = Callable[[State, Conditions, int, Tensor], Tensor]
+"""The same and those log probabilities to the image denoiser's output."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,25 @@ class Tiling:
         overlap: Cells that neighbours share, at least but for the rounding of origins.
         stride: What the origins of tiles are multiples of, so that a network that halves its grid
             meets the same cells in every tile.
+        batch: Tiles that the networks see at a time.
+        beyond: Cells that the mask's networks see besides on every side of a tile.
+        margin: Cells within a side of a tile that say nothing where a neighbour covers them.
     """
 
     size: int
     overlap: int
     stride: int = 1
+    batch: int = 1
+    beyond: int = 0
+    margin: int = 0
+
+    def widened(self) -> Tiling:
+        """Return the tiles that the mask's networks see: what they say of `beyond` is dropped."""
+        more = 2 * self.beyond
+        margin = self.margin + self.beyond
+        return replace(
+            self, size=self.size + more, overlap=self.overlap + more, beyond=0, margin=margin
+        )
 
     def windows(self, height: int, width: int) -> list[Window]:
         """Return windows of one size that cover a grid whose sides are multiples of `stride`."""
@@ -60,18 +78,21 @@ class Tiling:
         return side, [*(int(x) // self.stride * self.stride for x in even), room]
 
 
-def ramp(start: int, side: int, starts: list[int]) -> Float[Tensor, " n"]:
+def ramp(start: int, side: int, starts: list[int], margin: int = 0) -> Float[Tensor, " n"]:
     """Return the weight along one axis of the tile at `start` among tiles of one side.
 
-    It rises and falls as a squared sine over what the tile shares with its neighbours; all tiles'
-    weights sum to one where at most two overlap.
+    It rises and falls as a squared sine over what the tile shares with its neighbours, but for
+    `margin` on either side of that, where it is 0 and 1; all tiles' weights sum to one where at
+    most two overlap.
     """
     weight = torch.ones(side)
     place = starts.index(start)
     for neighbour, ends in ((place - 1, False), (place + 1, True)):
         if 0 <= neighbour < len(starts):
             shared = side - abs(starts[neighbour] - start)
-            rise = torch.sin((torch.arange(shared) + 0.5) / shared * math.pi / 2).square()
+            inner = max(shared - 2 * margin, 1)
+            along = (torch.arange(shared) + 0.5 - (shared - inner) / 2) / inner
+            rise = torch.sin(along.clamp(0, 1) * math.pi / 2).square()
             if ends:
                 weight[side - shared :] *= rise.flip(0)
             else:
@@ -80,53 +101,90 @@ def ramp(start: int, side: int, starts: list[int]) -> Float[Tensor, " n"]:
 
 
 def blend(
-    windows: list[Window], size: tuple[int, int], of: Callable[[Window], list[Tensor]], factor: int
-) -> list[Tensor]:
-    """Return what `of` says of every window, blended over the whole grid.
+    tiling: Tiling,
+    size: tuple[int, int],
+    of: Callable[[list[Window]], Tensor],
+    factor: int = 1,
+) -> Float[Tensor, "b c h w"]:
+    """Return what `of` says of every tile, blended over the whole grid.
 
     Args:
-        windows: Of one size, covering the grid.
+        tiling: How the grid is cut.
         size: Height and width of the grid in cells.
-        of: A window to maps (B, C, factor * h, factor * w).
+        of: Windows to maps (B, C, factor * h, factor * w), one after another along B.
         factor: Pixels of the maps per cell.
     """
-    rows, columns = (sorted({window[axis] for window in windows}) for axis in (0, 1))
-    sums: list[Tensor] = []
+    windows, margin = tiling.windows(*size), factor * tiling.margin
+    if len(windows) == 1:
+        return of(windows)
+    rows, columns = (sorted({factor * window[axis] for window in windows}) for axis in (0, 1))
+    whole: Tensor | None = None
     total = torch.zeros(factor * size[0], factor * size[1])
-    for window in windows:
-        vertical = ramp(factor * window.top, factor * window.height, [factor * r for r in rows])
-        across = ramp(factor * window.left, factor * window.width, [factor * c for c in columns])
-        weight = vertical[:, None] * across
-        found = of(window)
-        if not sums:
-            sums = [x.new_zeros(*x.shape[:2], factor * size[0], factor * size[1]) for x in found]
-        for whole, part in zip(sums, found, strict=True):
+    for first in range(0, len(windows), tiling.batch):
+        together = windows[first : first + tiling.batch]
+        found = of(together)
+        if whole is None:
+            whole = found.new_zeros(len(found) // len(together), found.shape[1], *total.shape)
+        for window, part in zip(together, found.chunk(len(together)), strict=True):
+            tall, wide = factor * window.height, factor * window.width
+            down = ramp(factor * window.top, tall, rows, margin)
+            across = ramp(factor * window.left, wide, columns, margin)
+            weight = down[:, None] * across
             window.of(whole, factor).add_(part * weight.to(part))
-        window.of(total, factor).add_(weight)
-    return [whole.div_(total.to(whole)) for whole in sums]  # one, where more than two overlap
+            window.of(total, factor).add_(weight)
+    assert whole is not None
+    return whole.div_(total.to(whole))  # one, where more than two overlap
 
 
-def tiled_predict(predict: Predict, tiling: Tiling) -> Predict:
-    """Return `predict` over tiles: the image's predictions and the mask's probabilities blended.
+def tiled_predict(
+    mask: PredictMask,
+    image: PredictImage,
+    tiling: Tiling,
+    on_tile: Callable[[], None] = lambda: None,
+) -> Predict:
+    """Return `JointModel.predict` over tiles: the mask's probabilities and the image's predictions.
 
-    Probabilities, since among logarithms one tile could veto a class. A grid that fits one tile is
-    predicted as ever.
+    Probabilities are blended, since among logarithms one tile could veto a class. The image's
+    networks are told the blended ones. A grid that fits one tile is predicted as ever.
+
+    Args:
+        mask: `JointModel.predict_mask`.
+        image: `JointModel.predict_image`.
+        tiling: How the grid is cut.
+        on_tile: Called after every tile of the image's.
     """
 
     def over(state: State, conditions: Conditions, t: int) -> Prediction:
-        height, width = state.masks.shape[-2:]
-        windows = tiling.windows(height, width)
-        if len(windows) == 1:
-            return predict(state, conditions, t)
+        size = (state.masks.shape[-2], state.masks.shape[-1])
+        log_mask = over_mask(state, conditions, t, size)
 
-        def of(window: Window) -> list[Tensor]:
-            found = predict(state.crop(window), conditions.crop(window), t)
-            return [found.image, found.mask_log_probs.exp()]
+        def images_of(together: list[Window]) -> Tensor:
+            here = torch.cat([window.of(log_mask) for window in together])
+            found = image(*_crops(state, conditions, together), t, here)
+            for _ in together:
+                on_tile()
+            return found
 
-        image, probabilities = blend(windows, (height, width), of, 1)
-        return Prediction(image, probabilities.clamp_(min=1e-30).log_())
+        return Prediction(blend(tiling, size, images_of), log_mask)
+
+    def over_mask(state: State, conditions: Conditions, t: int, size: tuple[int, int]) -> Tensor:
+        tiles = tiling.widened()
+        if len(tiles.windows(*size)) == 1:
+            return mask(state, conditions, t)
+
+        def masks_of(together: list[Window]) -> Tensor:
+            return mask(*_crops(state, conditions, together), t).exp_()
+
+        blended = blend(tiles, size, masks_of)
+        return blended.clamp_(min=1e-30).log_()
 
     return over
+
+
+def _crops(state: State, conditions: Conditions, windows: list[Window]) -> tuple[State, Conditions]:
+    """The states and conditions inside windows, as one batch."""
+    states = State(*map(torch.cat, zip(*map(state.crop, windows), strict=True)))
+    return states, stack([conditions.crop(window) for window in windows])
 
 
 def tiled_read(
@@ -134,7 +192,7 @@ def tiled_read(
     canvas: Float[Tensor, "b 3 sh sw"],
     given: Int[Tensor, "b gh gw"] | None,
     tiling: Tiling,
-    prior: Prior | None = None,
+    prior: Prior,
 ) -> Conditions:
     """Return `JointModel.read` of a canvas whose latents are encoded tile by tile.
 
@@ -143,35 +201,16 @@ def tiled_read(
         canvas: See there.
         given: See there.
         tiling: How the grid is cut.
-        prior: What the prior says on the grid, where it has seen more than this canvas.
+        prior: What the prior says on the grid.
     """
-    prior = prior or model.mask.read(canvas)
     factor = model.mask.factor
     size = (canvas.shape[-2] // factor, canvas.shape[-1] // factor)
 
-    def of(window: Window) -> list[Tensor]:
-        return [model.image.encode(window.of(canvas, factor))]
+    def latents_of(together: list[Window]) -> Tensor:
+        return model.image.encode(torch.cat([window.of(canvas, factor) for window in together]))
 
-    windows = tiling.windows(*size)
-    whole = Window(0, 0, *size)
-    (latents,) = of(whole) if len(windows) == 1 else blend(windows, size, of, 1)
+    latents = blend(tiling, size, latents_of)
     return Conditions(canvas, latents, prior.features, prior.logits, given)
-
-
-@torch.no_grad()
-def rows_of(prior: Prior, window: Window, size: tuple[int, int]) -> Prior:
-    """Return a window of what the prior says, interpolated as over the whole grid of `size`."""
-    ys = (torch.arange(window.top, window.top + window.height) + 0.5) / size[0] * 2 - 1
-    xs = (torch.arange(window.left, window.left + window.width) + 0.5) / size[1] * 2 - 1
-    y, x = torch.meshgrid(ys, xs, indexing="ij")
-    grid = torch.stack([x, y], -1)[None].to(prior.features)
-    sampled = (
-        F.grid_sample(
-            maps, grid.expand(len(maps), -1, -1, -1), padding_mode="border", align_corners=False
-        )
-        for maps in (prior.features, prior.logits)
-    )
-    return Prior(*sampled)
 
 
 def tiled_decode(
@@ -193,12 +232,12 @@ def tiled_decode(
     if len(windows) == 1:
         return model.decode(step, conditions, options)
 
-    def image_of(window: Window) -> list[Tensor]:
-        part = conditions.crop(window)
-        latents = window.of(step.predicted_latents)
-        return [model.image.decode(latents, part.lq_latents, part.canvas, options)]
+    def images_of(together: list[Window]) -> Tensor:
+        part = stack([conditions.crop(window) for window in together])
+        latents = torch.cat([window.of(step.predicted_latents) for window in together])
+        return model.image.decode(latents, part.lq_latents, part.canvas, options)
 
-    (image,) = blend(windows, size, image_of, factor)
+    image = blend(tiling, size, images_of, factor)
     shape = (len(step.masks), factor * size[0], factor * size[1])
     classes = torch.empty(shape, dtype=torch.uint8, device=image.device)
     sure = torch.empty(shape, dtype=torch.bool, device=image.device)

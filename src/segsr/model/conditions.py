@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from segsr.diffusion.state import Window
@@ -38,3 +40,17 @@ class Conditions:
             window.of(self.prior_logits),
             None if self.given is None else window.of(self.given),
         )
+
+
+def stack(parts: Sequence[Conditions]) -> Conditions:
+    """Return what is known of several windows of one size as that of one batch."""
+    if len(parts) == 1:
+        return parts[0]
+    given = [part.given for part in parts if part.given is not None]
+    return Conditions(
+        torch.cat([part.canvas for part in parts]),
+        torch.cat([part.lq_latents for part in parts]),
+        torch.cat([part.features for part in parts]),
+        torch.cat([part.prior_logits for part in parts]),
+        torch.cat(given) if given else None,
+    )

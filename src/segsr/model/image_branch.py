@@ -21,7 +21,8 @@ from segsr.checkpoints.folder import (
     save_folder,
 )
 from segsr.diffusion import gaussian
-from segsr.diffusion.joint_sampler import image_step
+from segsr.diffusion.joint_sampler import image_step, predicted
+from segsr.diffusion.noise import Noise
 from segsr.errors import SegSRError
 from segsr.model.options import Colour, SamplingOptions
 from segsr.nets.autoencoder import Autoencoder
@@ -165,55 +166,53 @@ class ImageBranch(nn.Module):
         self,
         lq_latents: Float[Tensor, "b c gh gw"],
         t: int,
-        generators: list[torch.Generator],
+        noise: Noise,
         options: SamplingOptions,
     ) -> Float[Tensor, "b c gh gw"]:
         """Return the state at the first timestep: pure noise, or the LQ latent noised to `t`."""
-        return self.start_of(lq_latents, t, gaussian.draw_normal(lq_latents, generators), options)
-
-    def start_of(
-        self, lq_latents: Tensor, t: int, noise: Tensor, options: SamplingOptions
-    ) -> Float[Tensor, "b c gh gw"]:
-        """Return the state at the first timestep that standard normal `noise` makes."""
         chosen = options.temperature
         temperature = self.temperature if chosen is None else chosen
-        noise = options.strength * temperature * noise
+        deviation = options.strength * temperature
+        drawn = torch.zeros_like(lq_latents)
+        if deviation:
+            drawn = deviation * noise.normal(lq_latents.shape[1:], "latents").to(lq_latents)
         if not options.begins_at_lq:
-            return noise
+            return drawn
         state = self.to_state(lq_latents, lq_latents)
-        return gaussian.q_sample(state, noise, self.abar[t].view(1, 1, 1, 1))
+        return gaussian.q_sample(state, drawn, self.abar[t].view(1, 1, 1, 1))
 
     def sample(
         self,
         lq_latents: Float[Tensor, "b c gh gw"],
-        generators: list[torch.Generator],
+        noise: Noise,
         options: SamplingOptions,
     ) -> Iterator[Float[Tensor, "b c gh gw"]]:
         """Yield the clean state predicted at every step, without a mask; see `decode`."""
         scheduler = self.timed_scheduler(options.steps)
         times = [int(t) for t in scheduler.timesteps]
-        state = self.start_state(lq_latents, times[0], generators, options)
+        state = self.start_state(lq_latents, times[0], noise, options)
         for t in times:
             with torch.no_grad():
                 output = self.denoise(state, as_timesteps(t, state), lq_latents)
-                clean, state = image_step(scheduler, output, state, t, generators)
+                clean = predicted(scheduler, output, state, t)
+                state = image_step(scheduler, output, state, t, noise)
             yield clean
 
     def restore(
         self,
         canvas: Float[Tensor, "b 3 sh sw"],
-        generators: list[torch.Generator],
+        noise: Noise,
         options: SamplingOptions,
     ) -> Float[Tensor, "b 3 sh sw"]:
         """Return the restored images, in [0, 1], without a mask.
 
         Args:
             canvas: LQ images at HQ size, sides multiples of `multiple`.
-            generators: One CPU generator per image.
+            noise: Of every image, by position.
             options: How to sample.
         """
         lq_latents = self.encode(canvas)
-        *_, clean = self.sample(lq_latents, generators, options)
+        *_, clean = self.sample(lq_latents, noise, options)
         return self.decode(clean, lq_latents, canvas, options)
 
     @torch.no_grad()

@@ -14,6 +14,7 @@ from segsr.batch import IGNORE_INDEX
 from segsr.checkpoints.folder import find_folder, load_component, save_folder
 from segsr.diffusion.gaussian import guide
 from segsr.diffusion.joint_sampler import JointStep, Prediction, joint_reverse
+from segsr.diffusion.noise import Noise
 from segsr.diffusion.state import State
 from segsr.model.conditions import Conditions
 from segsr.model.image_branch import ImageBranch
@@ -70,36 +71,67 @@ class JointModel(nn.Module):
         """Return both networks' predictions at one time, each having seen the other's state.
 
         A function of nothing but its arguments: of a tile, hand in `state.crop(window)` and
-        `conditions.crop(window)`.
+        `conditions.crop(window)`. First the mask's, then the image's, which is told of it.
+        """
+        log_mask = self.predict_mask(state, conditions, t, options)
+        return Prediction(self.predict_image(state, conditions, t, log_mask, options), log_mask)
+
+    @torch.no_grad()
+    def predict_mask(
+        self, state: State, conditions: Conditions, t: int, options: SamplingOptions
+    ) -> Float[Tensor, "b k gh gw"]:
+        """Return log probabilities of the clean mask, for which the image's state is seen too."""
+        latents, masks = state
+        aid = None
+        if options.exchange:
+            now = as_timesteps(t, latents)
+            aid = self.bridge.aid(
+                self.image.noisy_latents(latents, conditions.lq_latents, now), now
+            )
+        return self.mask.predict(masks, t, conditions.features, aid)
+
+    @torch.no_grad()
+    def predict_image(
+        self,
+        state: State,
+        conditions: Conditions,
+        t: int,
+        log_mask: Float[Tensor, "b k gh gw"],
+        options: SamplingOptions,
+    ) -> Float[Tensor, "b c gh gw"]:
+        """Return the image denoiser's output, for which the mask's state is seen where it is sure.
+
+        Args:
+            state: Both states at `t`.
+            conditions: What is known of the photograph.
+            t: Step on the shared clock.
+            log_mask: From `predict_mask`.
+            options: How to sample.
         """
         latents, masks = state
         now = as_timesteps(t, latents)
         lq_latents = conditions.lq_latents
         lq_guidance = self.image.controller(lq_latents, now)
-        aid = None
-        if options.exchange:
-            aid = self.bridge.aid(self.image.noisy_latents(latents, lq_latents, now), now)
-        log_mask = self.mask.predict(masks, t, conditions.features, aid)
         scale = options.semantic_guidance
         if scale == 0:
-            return Prediction(self.image.denoise(latents, now, lq_latents, lq_guidance), log_mask)
+            return self.image.denoise(latents, now, lq_latents, lq_guidance)
         sure = self.mask.sure(log_mask)
         if conditions.given is not None:
             sure = sure | (conditions.given != IGNORE_INDEX)
         seen = masks.masked_fill(~sure, IGNORE_INDEX)
         control = add_guidance(lq_guidance, self.bridge.control(seen, now))
         if scale == 1 or self.bridge.silent:
-            return Prediction(self.image.denoise(latents, now, lq_latents, control), log_mask)
+            return self.image.denoise(latents, now, lq_latents, control)
         both = tuple(torch.cat(pair) for pair in zip(control, lq_guidance, strict=True))
         twice = (x.repeat(2, 1, 1, 1) for x in (latents, lq_latents))
         output = self.image.denoise(next(twice), now.repeat(2), next(twice), both)
         guided, alone = output.chunk(2)
-        return Prediction(guide(guided, alone, scale), log_mask)
+        return guide(guided, alone, scale)
 
     def sample(
         self,
         conditions: Conditions,
-        generators: list[torch.Generator],
+        noise: Noise,
         options: SamplingOptions,
         predict: Predict | None = None,
     ) -> Iterator[JointStep]:
@@ -107,21 +139,21 @@ class JointModel(nn.Module):
 
         Args:
             conditions: From `read`.
-            generators: One CPU generator per image.
+            noise: Of every image, by position.
             options: How to sample.
             predict: What predicts instead of `self.predict`, such as that over tiles.
         """
         predict = predict or partial(self.predict, options=options)
         scheduler = self.image.timed_scheduler(options.steps)
         first = int(scheduler.timesteps[0])
-        latents = self.image.start_state(conditions.lq_latents, first, generators, options)
-        masks = self.mask.start_state(conditions.features, generators)
+        latents = self.image.start_state(conditions.lq_latents, first, noise, options)
+        masks = self.mask.start_state(conditions.features, noise)
         yield from joint_reverse(
             lambda state, t: predict(state, conditions, t),
             scheduler,
             self.mask.abar,
             State(latents, masks),
-            generators,
+            noise,
             given=conditions.given,
         )
 
@@ -142,18 +174,23 @@ class JointModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "compact", *, revision: str | None = None
+        cls,
+        model: str | Path = "compact",
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
     ) -> JointModel:
         """Return a trained model in eval mode.
 
         Args:
             model: `compact` (ships with the package), a model folder, or a hub id.
             revision: Branch, tag or commit, for a hub id.
+            sha256: The model's digest, for a hub id; see `segsr.checkpoints.folder.find_folder`.
 
         Raises:
-            SegSRError: If the model or a component of it cannot be had.
+            SegSRError: If the model or a component of it cannot be had, or it is another one.
         """
-        folder = find_folder(model, revision)
+        folder = find_folder(model, revision, sha256)
         bridge = load_component(folder, "bridge")
         assert isinstance(bridge, DualModalityBridge)
         joint = cls(ImageBranch.from_pretrained(folder), MaskBranch.from_pretrained(folder), bridge)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segsr.checkpoints.folder import load_component, load_settings, save_folder
-from segsr.diffusion import categorical
 from segsr.diffusion.joint_sampler import mask_step
+from segsr.diffusion.noise import Noise
 from segsr.diffusion.schedules import mask_abar, trailing_timesteps
 from segsr.nets.resize_codec import decode_mask
 from segsr.nets.seg_denoiser import SegDenoiser
@@ -90,12 +90,10 @@ class MaskBranch(nn.Module):
         features, logits = self.prior(canvas)
         return Prior(features, logits)
 
-    def start_state(
-        self, features: Float[Tensor, "b c h w"], generators: list[torch.Generator]
-    ) -> Int[Tensor, "b h w"]:
+    def start_state(self, features: Float[Tensor, "b c h w"], noise: Noise) -> Int[Tensor, "b h w"]:
         """Return uniformly random classes on the grid of `features`."""
-        shape = (features.shape[0], *features.shape[-2:])
-        return categorical.uniform_classes(shape, self.num_classes, generators).to(features.device)
+        drawn = noise.classes(self.num_classes, features.shape[-2:], "mask")
+        return drawn.to(features.device)
 
     def predict(
         self, masks: Int[Tensor, "b h w"], t: int, features: Tensor, aid: Guidance | None = None
@@ -107,18 +105,18 @@ class MaskBranch(nn.Module):
     def sample(
         self,
         features: Float[Tensor, "b c h w"],
-        generators: list[torch.Generator],
+        noise: Noise,
         steps: int | None = None,
     ) -> Iterator[Float[Tensor, "b k h w"]]:
         """Yield the log probabilities predicted at every step, without an image; see `decode`."""
-        masks = self.start_state(features, generators)
+        masks = self.start_state(features, noise)
         times = trailing_timesteps(steps or self.steps, len(self.abar))
         for t, t_next in zip(times, [*times[1:], None], strict=True):
             with torch.no_grad():
                 log_x0 = self.predict(masks, t, features)
             yield log_x0
             if t_next is not None:
-                masks = mask_step(self.abar, log_x0, masks, t, t_next, generators)
+                masks = mask_step(self.abar, log_x0, masks, t, t_next, noise)
 
     def sure(self, log_probs: Float[Tensor, "b k h w"]) -> Bool[Tensor, "b h w"]:
         """Return where the likeliest class is at least as likely as `confidence`."""

@@ -95,8 +95,8 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
         maps: Guidance = self.seg_controller(embedded.masked_fill(unknown, 0), timesteps)
         hidden = unknown.to(embedded.dtype)
         return tuple(
-            feature.masked_fill(F.adaptive_max_pool2d(hidden, feature.shape[-2:]) > 0, 0)
-            for feature in maps
+            feature.masked_fill(F.max_pool2d(hidden, 2**level, ceil_mode=True) > 0, 0)
+            for level, feature in enumerate(maps)  # each half as large as the one before
         )
 
     def aid(self, latents: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import PIL.Image
@@ -12,6 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from segsr.batch import IGNORE_INDEX, Batch
+from segsr.checkpoints.card import Statement, measured, model_card
+from segsr.checkpoints.hub import Pushed, push
 from segsr.diffusion.gaussian import draw_normal, predict_x0
 from segsr.inference.pipeline import SegSRPipeline
 from segsr.inference.restoration import Restoration
@@ -166,21 +170,53 @@ class JointSegSR(Task):
         """Write the model folder `folder`: all networks, the scheduler, the settings."""
         self.model.save_pretrained(folder)
 
+    def push_to_hub(
+        self,
+        name: str,
+        statement: Statement,
+        *,
+        results: Sequence[Path] = (),
+        revision: str | None = None,
+        private: bool = False,
+    ) -> Pushed:
+        """Put the model on a hub, with a card, and return where it is.
+
+        Args:
+            name: `owner/name`.
+            statement: Licence, data and limits, for the card.
+            results: Folders of `segsr test`, `evaluate` or `benchmark`, for the card.
+            revision: The branch to write to; the main branch if None.
+            private: Whether a repository that is made is private.
+
+        Raises:
+            SegSRError: If the hub refuses or cannot be reached, or a result has no table.
+        """
+        with TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            card = model_card(Path(folder), name, statement, measured(results))
+            return push(Path(folder), name, card, revision=revision, private=private)
+
     @classmethod
     def from_pretrained(
-        cls, model: str | Path = "compact", *, revision: str | None = None, **options: Any
+        cls,
+        model: str | Path = "compact",
+        *,
+        revision: str | None = None,
+        sha256: str | None = None,
+        **options: Any,
     ) -> JointSegSR:
         """Return a trained JointSegSR in eval mode.
 
         Args:
             model: `compact` (ships with the package), a model folder, or a hub id.
             revision: Branch, tag or commit, for a hub id.
+            sha256: The model's digest, for a hub id.
             **options: Arguments of `JointSegSR` other than its parts.
 
         Raises:
-            SegSRError: If the model or a component of it cannot be had.
+            SegSRError: If the model or a component of it cannot be had, or it is another one.
         """
-        joint = JointModel.from_pretrained(model, revision=revision)
+        joint = JointModel.from_pretrained(model, revision=revision, sha256=sha256)
         return cls(SRDM(joint.image), SegDM(joint.mask), joint.bridge, **options).eval()
 
     def evaluate(self, batch: Batch) -> Predictions:
@@ -206,5 +242,5 @@ class JointSegSR(Task):
         """What a batch becomes, each of it seeded by its name; see `JointModel.decode`."""
         model, options = self.model, SamplingOptions()
         conditions = model.read(to_canvas(batch["lq"]))
-        *_, last = model.sample(conditions, self.evaluation_generators(batch), options)
+        *_, last = model.sample(conditions, self.evaluation_noise(batch), options)
         return conditions, *model.decode(last, conditions, options)

@@ -98,6 +98,6 @@ class PixelSRDM(Task):
 
     def evaluate(self, batch: Batch) -> Predictions:
         """Restore, measure and picture the batch as the SRDM does."""
-        restored = self.srdm.restore(batch["lq"], self.evaluation_generators(batch))
+        restored = self.srdm.restore(batch["lq"], self.evaluation_noise(batch))
         self.measure("restored", restored, batch["hq"])
         return Predictions(batch["name"], restored, None)

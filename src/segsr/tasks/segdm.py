@@ -105,7 +105,9 @@ class SegDM(Task):
         self, features: Float[Tensor, "b c h w"], generators: list[torch.Generator]
     ) -> Int[Tensor, "b h w"]:
         """Return the mask that the denoiser predicts from pure noise in one step."""
-        noise = self.branch.start_state(features, generators)
+        shape = (len(features), *features.shape[-2:])
+        drawn = categorical.uniform_classes(shape, self.branch.num_classes, generators)
+        noise = drawn.to(features.device)
         t = as_timesteps(len(self.branch.abar) - 1, noise)
         guess: Tensor = self.branch.denoiser(noise, t, features).argmax(1)
         return guess
@@ -157,7 +159,7 @@ class SegDM(Task):
     def evaluate(self, batch: Batch) -> Predictions:
         """Sample the mask from seeded noise, measure and picture it."""
         features = self.branch.read(to_canvas(batch["lq"])).features
-        *_, last = self.branch.sample(features, self.evaluation_generators(batch))
+        *_, last = self.branch.sample(features, self.evaluation_noise(batch))
         classes, sure = self.branch.decode(last)
         self.measure("mask", classes, batch["mask"])
         self.measure("labelled", classes.masked_fill(~sure, IGNORE_INDEX), batch["mask"])

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from segsr.batch import Batch
 from segsr.checkpoints.folder import find_folder
 from segsr.diffusion import gaussian
+from segsr.diffusion.noise import Noise
 from segsr.metrics.restoration import restoration_metrics
 from segsr.model.image_branch import ImageBranch
 from segsr.model.options import SamplingOptions
@@ -123,16 +124,16 @@ class SRDM(Task):
         return state
 
     def restore(
-        self, lq: Float[Tensor, "b 3 h w"], generators: list[torch.Generator], **options: Any
+        self, lq: Float[Tensor, "b 3 h w"], noise: Noise, **options: Any
     ) -> Float[Tensor, "b 3 sh sw"]:
         """Return the restored images, in [0, 1].
 
         Args:
             lq: LQ images; SCALE times their sides must be multiples of `branch.multiple`.
-            generators: One CPU generator per image.
+            noise: Of every image, by position.
             **options: See `SamplingOptions`.
         """
-        return self.branch.restore(to_canvas(lq), generators, SamplingOptions(**options))
+        return self.branch.restore(to_canvas(lq), noise, SamplingOptions(**options))
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the branch into the model folder `folder`."""
@@ -149,7 +150,7 @@ class SRDM(Task):
 
     def evaluate(self, batch: Batch) -> Predictions:
         """Restore the batch from seeded noise, measure and picture it."""
-        restored = self.restore(batch["lq"], self.evaluation_generators(batch))
+        restored = self.restore(batch["lq"], self.evaluation_noise(batch))
         if "hq" in batch:
             self.measure("restored", restored, batch["hq"])
         log_pictures(self, batch, restored)

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MetricCollection
 
 from segsr.batch import Batch
+from segsr.diffusion.noise import Noise
 from segsr.errors import SegSRError
 from segsr.seeding import derive_seed, generator
 from segsr.tasks.predictions import Predictions
@@ -176,9 +177,9 @@ class Task(LightningModule):
             generator(self.seed, self.global_step, name, device=device) for name in batch["name"]
         ]
 
-    def evaluation_generators(self, batch: Batch) -> list[torch.Generator]:
-        """One generator per sample, keyed by (seed, name) as in `segsr upscale`."""
-        return [generator(self.seed, name) for name in batch["name"]]
+    def evaluation_noise(self, batch: Batch) -> Noise:
+        """Noise keyed by (seed, name) as in `segsr upscale`."""
+        return Noise([(self.seed, name) for name in batch["name"]])
 
     def train(self, mode: bool = True) -> Task:
         """Set training mode; networks without a trainable parameter stay in eval mode."""
