@@ -10,7 +10,7 @@ own, drawn by hand.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -30,9 +30,9 @@ from segsr.seeding import generator
 
 OUT = Path(__file__).parents[1] / "docs" / "pictures"
 PHOTOS = ("friends", "picos", "astronaut")
-"""What the home page shows; the first one stands in the README, too."""
+"""What the home page shows."""
 STEERED = "friends"
-"""What the page about masks shows."""
+"""What the page about masks shows, and the README: before, after, mask."""
 WEAKER = "friends"
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """What the page about strength shows, of 192 px each."""
@@ -55,8 +55,10 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
             ]
             yield f"{name}-strength.webp", as_picture(torch.cat(row, 2))
         if name == STEERED:
-            mask = read_mask(samples_folder() / "masks" / f"{name}.png").long()
-            yield f"{name}-mask.webp", overlaid(hq, mask)
+            mask = overlaid(hq, read_mask(samples_folder() / "masks" / f"{name}.png"))
+            yield f"{name}-mask.webp", mask
+            pair = [as_picture(pillow_bicubic(lq)[0]), as_picture(restored.image)]
+            yield f"{name}-row.webp", beside([*pair, mask])
 
 
 def as_picture(image: Tensor) -> Image.Image:
@@ -69,6 +71,16 @@ def overlaid(image: Tensor, mask: Tensor, share: float = 0.6) -> Image.Image:
     photo, colours = as_picture(image), Image.fromarray(colourise(mask))
     known = Image.fromarray(((mask != 255).numpy() * round(255 * share)).astype("uint8"))
     return Image.composite(colours, photo, known)
+
+
+def beside(row: Sequence[Image.Image], side: int = 384, gap: int = 6) -> Image.Image:
+    """Square pictures in a row, so many pixels a side, on transparent ground."""
+    width = len(row) * side + (len(row) - 1) * gap
+    whole = Image.new("RGBA", (width, side), (0, 0, 0, 0))
+    for number, picture in enumerate(row):
+        small = picture.resize((side, side), Image.Resampling.LANCZOS)
+        whole.paste(small, (number * (side + gap), 0))
+    return whole
 
 
 def encoded(picture: Image.Image) -> bytes:

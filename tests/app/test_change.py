@@ -30,4 +30,4 @@ def test_a_model_that_saw_the_same_is_not():
 
 
 def test_everything_painted_leaves_nothing_outside():
-    assert change(BEFORE, BEFORE, np.zeros((2, 2), int), FOUND).outside == 0
+    assert change(BEFORE, BEFORE, np.zeros((2, 2), np.int64), FOUND).outside == 0

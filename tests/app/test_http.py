@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from segsr.cli import main
+from segsr.inference.size import Size
 from segsr.inference.upscale import upscale_files
+from segsr.model.options import SamplingOptions
 
 
 def post(client, content, name="photo.png", **fields):
@@ -32,6 +34,20 @@ def test_the_answer_is_the_command_line_s_file_to_the_byte(
     assert picture.content == (tmp_path / "out" / "photo.png").read_bytes()
     assert mask.content == (tmp_path / "out" / "masks" / "photo.png").read_bytes()
     assert files_left() == []
+
+
+def test_colour_strength_and_size_are_the_command_line_s_too(client, photo, model_folder, tmp_path):
+    (tmp_path / "photo.png").write_bytes(photo())
+    upscale_files(
+        [tmp_path / "photo.png"],
+        tmp_path / "out",
+        model=str(model_folder),
+        options=SamplingOptions(strength=0.5, colour="wavelet"),
+        size=Size(2.5),
+        device="cpu",
+    )
+    answer = post(client, photo(), strength=0.5, colour="wavelet", scale=2.5)
+    assert answer.content == (tmp_path / "out" / "photo.png").read_bytes()
 
 
 def test_a_mask_is_held(client, photo, model_folder, tmp_path):
@@ -61,6 +77,8 @@ def test_a_mask_is_held(client, photo, model_folder, tmp_path):
         ({"seed": "x"}, 422, "seed: input should be a valid integer"),
         ({"start": "middle"}, 422, "start: input should be 'noise' or 'lq'"),
         ({"fidelity": 0.5}, 400, "no controllable decoder"),
+        ({"scale": 8}, 400, "scale is 8, but from 1 to 4 is taken here"),
+        ({"colour": "red"}, 422, "colour: input should be 'none', 'adain' or 'wavelet'"),
         ({"guidance": "inf"}, 400, "guidance is inf, but must be a number"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 
 from segsr.app.settings import Settings, command, model_name, record
 from segsr.model.options import SamplingOptions
@@ -13,10 +14,13 @@ def test_the_command_says_what_was_chosen_and_no_more():
         "segsr upscale 'a b.png' -o restored --model compact --seed 0"
     )
     options = SamplingOptions(steps=4, guidance=2, start="lq", temperature=0.5, fidelity=0.25)
-    words = shlex.split(command("a.png", "compact", Settings(7, options), "a_held.png"))
+    options = replace(options, strength=0.5, colour="adain")
+    words = shlex.split(command("a.png", "compact", Settings(7, options, 2.5), "a_held.png"))
+    for pair in ("--strength 0.5", "--colour adain", "--scale 2.5", "--fidelity 0.25"):
+        assert pair in " ".join(words)
     for pair in ("--seed 7", "--steps 4", "--guidance 2", "--start lq", "--temperature 0.5"):
         assert pair in " ".join(words)
-    assert words[-4:] == ["--fidelity", "0.25", "--mask", "a_held.png"]
+    assert words[-2:] == ["--mask", "a_held.png"]
 
 
 def test_a_name_cannot_be_an_option():

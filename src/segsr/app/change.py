@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from segsr.batch import IGNORE_INDEX
+from segsr.inference.size import resize_mask
 
 Pixels = npt.NDArray[np.uint8]  # (H, W, 3)
 Mask = npt.NDArray[np.integer]
@@ -49,11 +51,10 @@ def change(before: Pixels, after: Pixels, held: Mask, found: Mask) -> Change:
     Args:
         before: Picture restored without it.
         after: Picture restored with it, by the same settings.
-        held: Painted classes (h, w), 255 where nothing was painted; its sides divide the pictures'.
+        held: Painted classes (h, w), 255 where nothing was painted.
         found: Mask (H, W) of `before`.
     """
-    times = before.shape[0] // held.shape[0]
-    wide = held.repeat(times, 0).repeat(times, 1)
+    wide = resize_mask(torch.from_numpy(held), *before.shape[:2]).numpy()
     cells = wide != IGNORE_INDEX
     by_row = np.abs(after.astype(np.int16) - before).mean(axis=2)
     return Change(

@@ -22,8 +22,9 @@ from segsr.app.service import Service
 from segsr.app.settings import Settings
 from segsr.app.turns import LineFullError, Turn
 from segsr.app.visitors import Visit, is_key
+from segsr.batch import SCALE
 from segsr.errors import SegSRError
-from segsr.model.options import SamplingOptions, Start
+from segsr.model.options import Colour, SamplingOptions, Start
 
 _GONE = "there is no such file of yours: what is older than an hour has been deleted"
 _NO_VISITOR = "who asks is not known: reload the page, and allow it a cookie"
@@ -110,20 +111,27 @@ class Http:
         ] = None,
         seed: Annotated[int, Form(description="Key of the noise, with the file's name.")] = 0,
         guidance: Annotated[float, Form(description="0 without the mask, 1 as trained.")] = 1.0,
-        start: Annotated[Start, Form(description="Begin from noise, or from the photograph.")] = (
-            "noise"
-        ),
+        start: Annotated[
+            Start | None, Form(description="Begin from noise, or from the photograph.")
+        ] = None,
         temperature: Annotated[
             float | None, Form(ge=0, description="Noise at the start: 0 is faithful.")
         ] = None,
         fidelity: Annotated[
             float | None, Form(ge=0, le=1, description="Of a controllable decoder.")
         ] = None,
+        strength: Annotated[
+            float, Form(ge=0, le=1, description="1 all of it, 0 the photograph enlarged.")
+        ] = 1.0,
+        colour: Annotated[
+            Colour | None, Form(description="Take colours from the photograph; else the model's.")
+        ] = None,
+        scale: Annotated[float, Form(ge=1, description="Times the photograph's size.")] = SCALE,
         answer: Annotated[
             Literal["picture", "mask"], Form(description="What comes back.")
         ] = "picture",
     ) -> Response:
-        """Restores one photograph at four times its size, exactly as `segsr upscale` does.
+        """Restores one photograph, at four times its size or less, exactly as `segsr upscale` does.
 
         The answer is a PNG: the picture, or the mask (pixel values are classes). Requests are
         served one at a time, in order; nothing of them is kept.
@@ -134,6 +142,8 @@ class Http:
             start=start,
             temperature=temperature,
             fidelity=fidelity,
+            strength=strength,
+            colour=colour,
         )
         folder = Path(tempfile.mkdtemp(dir=self.service.visitors.root))
         try:
@@ -148,7 +158,7 @@ class Http:
                 folder,
                 photo,
                 given,
-                Settings(seed, options),
+                Settings(seed, options, scale),
                 answer_mask=answer == "mask",
             )
             return Response(await self._result(request, turn), media_type="image/png")

@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when it is imported
 os.environ.setdefault("GRADIO_RUN_HISTORY", "False")
@@ -24,8 +24,9 @@ from segsr.app.service import Service, sample_names, small_sample
 from segsr.app.settings import Settings
 from segsr.app.turns import Turn
 from segsr.app.visitors import Visit
+from segsr.batch import SCALE
 from segsr.errors import SegSRError
-from segsr.model.options import SamplingOptions
+from segsr.model.options import Colour, SamplingOptions
 from segsr.palette import COLOURS
 
 _LOOK_AGAIN = 0.3
@@ -102,12 +103,22 @@ class Page:
                 info="0 free, 1 faithful" if restorer.has_fidelity else "not of this model",
                 interactive=restorer.has_fidelity,
             )
+            strength = gr.Slider(
+                0, 1, 1, step=0.05, label="Strength", info="0 the photograph enlarged, 1 all"
+            )
+            colour = gr.Dropdown(
+                [("the model's own", ""), *((name, name) for name in get_args(Colour))],
+                value="",
+                label="Colour",
+                info="of the photograph: mean and spread (adain), or all that is coarse (wavelet)",
+            )
+            scale = gr.Slider(1, self.service.limits.scale, SCALE, step=0.5, label="Scale")
         button = gr.Button("Restore", variant="primary", elem_id="restore")
         status = gr.HTML(elem_id="restore-status")
         gr.HTML('<div id="restore-result"></div>')
         again = gr.Button("Restore again", elem_id="again")  # the painter's button presses it
         photo, edits, result = (gr.Textbox(visible=False) for _ in range(3))
-        values = [photo, edits, steps, seed, guidance, fidelity]
+        values = [photo, edits, steps, seed, guidance, fidelity, strength, colour, scale]
         for each, script in (
             (button, "(p, e, ...rest) => [segsr.photo('restore'), '', ...rest]"),
             (again, "(p, e, ...rest) => [segsr.shown(), segsr.edits(segsr.shown()), ...rest]"),
@@ -144,6 +155,9 @@ class Page:
         seed: float | int,
         guidance: float | int,
         fidelity: float | int,
+        strength: float | int,
+        colour: str,
+        scale: float | int,
         request: gr.Request,
     ) -> AsyncIterator[tuple[Any, Any]]:
         """Yield how far a restoration is, and in the end what it shows."""
@@ -154,9 +168,11 @@ class Page:
                 steps=None if steps == restorer.steps else int(steps),
                 guidance=guidance,
                 fidelity=fidelity if restorer.has_fidelity else None,
+                strength=strength,
+                colour=cast("Colour | None", colour or None),
             )
             values = _bytes(edits) if edits else None
-            return self.service.restore(visit, Settings(int(seed or 0), options), values)
+            return self.service.restore(visit, Settings(int(seed or 0), options, scale), values)
 
         def show(result: Any) -> str:
             return render(

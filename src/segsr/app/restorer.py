@@ -57,6 +57,7 @@ class Result:
         name: The photograph's file name.
         height: Of the photograph.
         width: Of the photograph.
+        size: Height and width of the restored one.
         before: Address of the photograph.
         picture: Address of the restored one.
         mask: Address of the mask's file.
@@ -74,6 +75,7 @@ class Result:
     name: str
     height: int
     width: int
+    size: tuple[int, int]
     before: str
     picture: str
     mask: str
@@ -138,6 +140,7 @@ class Restorer:
             mask=mask,
             trajectory=trajectory,
             on_step=turn.advance,
+            scale=settings.scale,
         )
 
     def restore_visit(
@@ -185,6 +188,7 @@ class Restorer:
             name=name,
             height=height,
             width=width,
+            size=mask.shape,
             before=visit.before,
             picture=keep(folder / "picture.png", f"{stem}.png"),
             mask=keep(folder / "mask.png", f"{stem}_mask.png"),

@@ -182,6 +182,10 @@ class Service:
         """
         if (steps := settings.options.steps) is not None and steps > self.limits.steps:
             raise SegSRError(f"steps is {steps}, but {self.limits.steps} at most are taken here.")
+        if not 1 <= settings.scale <= self.limits.scale:
+            raise SegSRError(
+                f"scale is {settings.scale:g}, but from 1 to {self.limits.scale} is taken here."
+            )
         self.restorer.pipeline.model.image.check(settings.options)
 
     def health(self) -> dict[str, Any]:

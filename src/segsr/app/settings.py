@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from segsr import __version__
+from segsr.batch import SCALE
 from segsr.model.options import SamplingOptions
 
 
@@ -19,10 +20,12 @@ class Settings:
     Attributes:
         seed: Key of the noise, together with the photograph's name.
         options: How to sample.
+        scale: Times the photograph's size.
     """
 
     seed: int
     options: SamplingOptions
+    scale: float | int = SCALE
 
 
 def model_name(model: str) -> str:
@@ -43,9 +46,12 @@ def command(name: str, model: str, settings: Settings, mask: str | None) -> str:
     chosen = {
         "steps": options.steps,
         "guidance": None if options.guidance == 1 else options.guidance,
-        "start": None if options.start == "noise" else options.start,
+        "start": options.start,
         "temperature": options.temperature,
         "fidelity": options.fidelity,
+        "strength": None if options.strength == 1 else options.strength,
+        "colour": options.colour,
+        "scale": None if settings.scale == SCALE else settings.scale,
         "mask": mask,
     }
     words = ["segsr", "upscale", *(["--"] if name.startswith("-") else []), name]
@@ -81,6 +87,7 @@ def record(
         "photo": of,
         "seed": settings.seed,
         "options": asdict(settings.options),
+        "scale": settings.scale,
         "mask": held,
         "command": command(name, model, settings, mask and mask[0]),
     }

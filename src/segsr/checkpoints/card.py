@@ -208,5 +208,5 @@ def _limits(folder: Path, parts: Sequence[Component], statement: Statement) -> I
     lacking = [name for name in _DESCRIBED if name not in {*(part.name for part in parts), "cfw"}]
     if lacking:
         yield f"Not a whole model, it lacks: {', '.join(lacking)}."
-    yield f"The factor is {SCALE}."
+    yield f"It is trained for a factor of {SCALE}; other sizes are made of that by resizing."
     yield "What a photograph does not hold is guessed: a restored face or text is no evidence."

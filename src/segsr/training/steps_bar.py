@@ -78,7 +78,8 @@ class StepsBar(ProgressBar):
 
 def expected_steps(trainer: Trainer) -> int | None:
     """Return after how many steps a budget of minutes will be spent, at the pace so far."""
-    budgets = (x for x in trainer.callbacks if isinstance(x, Budget) and x.minutes is not None)
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]  # its connector sets it
+    budgets = (x for x in callbacks if isinstance(x, Budget) and x.minutes is not None)
     shares = [budget.spent(trainer) for budget in budgets]
     if trainer.max_steps > 0 or not shares or not shares[0]:
         return None
