@@ -23,6 +23,7 @@ pytest.importorskip("onnx")
 from segsr.deploy.export import export_onnx
 from segsr.deploy.run import OnnxRestorer
 
+pytestmark = pytest.mark.slow  # an export takes half a minute of a core
 SIZES = [(9, 14), (23, 17), (31, 16)]
 
 
@@ -111,7 +112,6 @@ def test_it_needs_no_pytorch(exported) -> None:
     assert found.stdout.strip() == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4])
 def test_compact(steps, tmp_path) -> None:
     model = JointModel.from_pretrained("compact")
