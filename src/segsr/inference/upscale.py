@@ -153,6 +153,8 @@ def restore_jobs(
         begin = time.perf_counter()
         try:
             photo = read_photo(job.place.photo)
+            if photo.note is not None:
+                progress.tell("note", f"{job.place.photo.name}: {photo.note}")
             if _begin_line(pipeline, job, photo, settings, progress):
                 begun = None
             report(_restore(pipeline, job, photo, settings, begin, progress))
