@@ -25,6 +25,7 @@ VERBS = {
     "degrade": "Make pairs of a folder of photographs.",
     "env": "Print versions, devices and packages, for a report or a paper.",
     "evaluate": "Measure a folder of results.",
+    "export": "Write a model as one ONNX graph.",
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
     "label": "Draw the masks of photographs.",
