@@ -43,7 +43,7 @@ def commands(folder: Path) -> dict[str, list[str]]:
     photo = folder / "icon.png"
     Image.new("RGB", (8, 8), (200, 120, 40)).save(photo)
     segsr = [sys.executable, "-m", "segsr.cli"]
-    upscale = ["upscale", str(photo), "-o", str(folder / "out"), "--steps", "1", "--overwrite"]
+    upscale = ["upscale", str(photo), "-o", "-", "--steps", "1"]  # a file would be made once
     return {
         TORCH: [sys.executable, "-c", TORCH],
         "segsr --help": [*segsr, "--help"],

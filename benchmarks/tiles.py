@@ -23,7 +23,7 @@ from segsr.batch import SCALE
 from segsr.diffusion.noise import keyed
 from segsr.files.photo import read_photo
 from segsr.files.walk import find_photos
-from segsr.inference.memory import OVERLAP
+from segsr.inference.memory import BEYOND, OVERLAP
 from segsr.inference.restoration import restore
 from segsr.inference.tiles import Tiling
 from segsr.model.joint import JointModel
@@ -74,7 +74,8 @@ def main() -> None:
         whole = restore(model, lq, keyed(0), options)
         untiled = time.perf_counter() - begin
         for side in SIDES:
-            tiling = Tiling(side // factor, OVERLAP // factor, stride)
+            beyond = BEYOND // factor
+            tiling = Tiling(side // factor, OVERLAP // factor, stride, beyond=beyond)
             begin = time.perf_counter()
             tiled = restore(model, lq, keyed(0), options, tiling=tiling)
             seconds = time.perf_counter() - begin

@@ -25,6 +25,7 @@ VERBS = {
     "degrade": "Make pairs of a folder of photographs.",
     "env": "Print versions, devices and packages, for a report or a paper.",
     "evaluate": "Measure a folder of results.",
+    "export": "Write a model as one ONNX graph.",
     "fit": "Train a model.",
     "import": "Turn a foreign checkpoint into a model folder.",
     "label": "Draw the masks of photographs.",
@@ -256,6 +257,19 @@ def test_upscale_shows_a_users_error_in_one_line(monkeypatch, upscaled, capsys):
     monkeypatch.setattr(sys.modules["segsr.inference.upscale"], "upscale_files", refuse)
     assert cli.main(["upscale", "a.jpg", "-o", "out", "--model", "nowhere"]) == 2
     assert capsys.readouterr().err == "segsr: no model nowhere\n"
+
+
+def test_upscale_that_is_stopped_says_what_goes_on(monkeypatch, upscaled, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["segsr.inference.upscale"], "upscale_files", stop)
+    assert cli.main(["upscale", "a.jpg", "-o", "out"]) == 130
+    assert capsys.readouterr().err == (
+        "stopped: what is restored stays, the same command goes on\n"
+    )
+    assert cli.main(["upscale", "a.jpg", "-o", "out", "-q"]) == 130
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.slow

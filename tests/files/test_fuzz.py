@@ -72,7 +72,6 @@ def seeds() -> list[tuple[str, bytes]]:
         (".gif", encoded(labels, "GIF", save_all=True, append_images=[labels, labels])),
         (".avif", encoded(rgb, "AVIF", exif=exif)),
         (".jp2", encoded(rgb, "JPEG2000")),
-        (".heic", (FIXTURES / "photo.heic").read_bytes()),
     ]
 
 
@@ -168,6 +167,25 @@ def test_damaged_files_raise_nothing_else(tmp_path, capsys) -> None:
     assert not escaped
     assert slowest < SLOWEST
     assert growth < GROWTH
+
+
+@pytest.mark.slow
+def test_damaged_heic_files_crash_another_process(tmp_path) -> None:
+    whole, draw, path = (
+        (FIXTURES / "photo.heic").read_bytes(),
+        random.Random(0),
+        tmp_path / "a.heic",
+    )
+    refused = 0
+    for _ in range(60):
+        content = bytearray(whole)
+        draw.choice(MUTATIONS)(content, draw)
+        path.write_bytes(content)
+        try:
+            read_photo(path)
+        except SegSRError:
+            refused += 1
+    assert refused
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.IptcImagePlugin import getiptcinfo
 
 from segsr.errors import SegSRError
+from segsr.files.exif import dots_per_inch
 from segsr.files.formats import WRITTEN
 from segsr.files.photo import Photo, read_photo, write_photo
 from segsr.files.pixels import read_image, read_size
@@ -26,6 +27,8 @@ from segsr.files.pixels import read_image, read_size
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a xmp:Rating="4"%b/></x:xmpmeta>'
 CAPTION = b"\x1c\x02\x78\x00\x09at anchor"  # IPTC 2:120, nine bytes
+# One tag: XResolution as a word (type 2) of five letters.
+WORDED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x1a\x01\x02\0\x05\0\0\0\x1a\0\0\0\0\0\0\0many\0"
 RAMP = np.linspace(0, 65535, 30 * 24 * 3).round().astype(np.uint16).reshape(24, 30, 3)
 
 
@@ -173,6 +176,17 @@ def test_a_heic_photograph_is_upright_and_keeps_its_metadata(tmp_path: Path) -> 
         assert written.info["xmp"] == photo.xmp
 
 
+def test_libheif_may_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.heic").write_bytes((FIXTURES / "photo.heic").read_bytes()[:400])
+    with pytest.raises(SegSRError, match=r"a\.heic is not a readable image \(damaged or cut short"):
+        read_photo(tmp_path / "a.heic")
+    crash = [sys.executable, "-c", "import os; os.abort()"]
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: run(crash, **options))
+    with pytest.raises(SegSRError, match=r"a\.heic is not a readable .* libheif crashed\)"):
+        read_photo(tmp_path / "a.heic")
+
+
 @pytest.mark.parametrize(
     ("suffix", "options", "atol"),
     [(".jp2", {}, 0), (".avif", {"quality": 95}, 30), (".gif", {}, 60)],
@@ -291,6 +305,19 @@ def test_exif_of_a_tiff_is_what_it_was(colour: Image.Image, tmp_path: Path) -> N
             assert kept.get_ifd(ExifTags.IFD.GPSInfo) == place
         found = tifffile.imread(tmp_path / "out.tif")
         np.testing.assert_array_equal(found, np.asarray(Image.open(tmp_path / "a.jpg")))
+
+
+@pytest.mark.parametrize(
+    ("stored", "unit", "written"),
+    [(300, 2, 300), (100, 3, 254), (0, 2, 72), (10**8, 2, 72), ("many", 2, 72)],
+)
+def test_a_resolution_is_kept_unless_it_is_none(
+    stored: int | str, unit: int, written: float
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.XResolution] = stored
+    exif[ExifTags.Base.ResolutionUnit] = unit
+    assert dots_per_inch(exif.tobytes() if stored != "many" else WORDED) == pytest.approx(written)
 
 
 def test_a_block_too_large_for_jpeg_is_left_out_with_a_warning(tmp_path: Path) -> None:

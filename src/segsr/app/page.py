@@ -47,6 +47,8 @@ def theme() -> Any:
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_600",
         button_primary_text_color="white",
+        block_title_text_color="*primary_800",
+        block_title_text_color_dark="*primary_200",
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
     )

@@ -22,7 +22,7 @@ TINY = 1e-30
 
 def log_one_hot(masks: Int[Tensor, "b h w"], num_classes: int) -> Float[Tensor, "b k h w"]:
     """Log probabilities of a known class: 0 there, log(1e-30) elsewhere."""
-    one_hot = F.one_hot(masks, num_classes).movedim(-1, 1)
+    one_hot = F.one_hot(masks, num_classes).permute(0, 3, 1, 2)
     return one_hot.to(torch.get_default_dtype()).clamp(min=TINY).log()
 
 

@@ -16,6 +16,7 @@ from PIL.ImageFile import ImageFile
 from segsr.errors import SegSRError
 from segsr.files.deep_header import OddTiff, is_deep
 from segsr.files.exif import exif_orientation, turn_upright
+from segsr.files.heic import open_heic
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """Pixels as files hold them: (h, w, c), c = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
@@ -132,10 +133,7 @@ def _open(path: Path) -> ImageFile:
         with path.open("rb") as file:
             head = file.read(8)
         if head[4:] == b"ftyp":  # HEIC's, among others
-            import pi_heif  # loads libheif
-
-            pi_heif.register_heif_opener()
-            return Image.open(path)
+            return open_heic(path)
         if head.startswith(_TIFF):
             return OddTiff(path)
         raise

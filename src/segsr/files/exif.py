@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 import warnings
 from collections.abc import Callable
@@ -37,6 +36,7 @@ _STORAGE_TAGS = """
 """
 
 _PER_CENTIMETRE = 3  # a value of ResolutionUnit
+_FINEST = 100_000  # dots per inch; more is damage
 
 
 def exif_orientation(image: Image.Image) -> int:
@@ -82,7 +82,10 @@ def dots_per_inch(exif: bytes | None) -> float:
     """Return the resolution that an EXIF block names; without one 72, EXIF's default."""
     tags = Image.Exif()
     tags.load(exif or b"")
-    resolution = float(tags.get(ExifTags.Base.XResolution, 72))
+    try:
+        resolution = float(tags.get(ExifTags.Base.XResolution, 72))
+    except (TypeError, ValueError):  # the file's tag holds another type
+        return 72.0
     if tags.get(ExifTags.Base.ResolutionUnit) == _PER_CENTIMETRE:
         resolution *= 2.54
-    return resolution if 0 < resolution < math.inf else 72
+    return resolution if 0 < resolution < _FINEST else 72.0

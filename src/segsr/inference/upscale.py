@@ -21,6 +21,7 @@ from segsr.files.mask import read_mask
 from segsr.files.photo import Photo, read_photo
 from segsr.files.walk import find_photos
 from segsr.inference.bands import bands
+from segsr.inference.forecast import Forecast
 from segsr.inference.given_masks import find_given_masks
 from segsr.inference.outcomes import Outcome, Status, Summary
 from segsr.inference.pipeline import SegSRPipeline
@@ -152,6 +153,8 @@ def restore_jobs(
         begin = time.perf_counter()
         try:
             photo = read_photo(job.place.photo)
+            if photo.note is not None:
+                progress.tell("note", f"{job.place.photo.name}: {photo.note}")
             if _begin_line(pipeline, job, photo, settings, progress):
                 begun = None
             report(_restore(pipeline, job, photo, settings, begin, progress))
@@ -267,7 +270,14 @@ def _restore(
     begin: float,
     progress: Progress,
 ) -> Outcome:
-    making = job.making()
+    making, size = job.making(), (photo.image.shape[-2], photo.image.shape[-1])
+    forecast = Forecast(
+        pipeline.model,
+        size,
+        pipeline.lay_out(*size, settings.options, settings.tile),
+        settings.options.steps or pipeline.model.image.steps,
+        lambda sentence: progress.tell("note", f"{job.place.photo.name}: {sentence}"),
+    )
     restoration = pipeline(
         photo.image,
         settings.options,
@@ -276,6 +286,7 @@ def _restore(
         tile=settings.tile,
         mask=None if job.mask is None else read_mask(job.mask),
         on_step=lambda t: progress.advance(),
+        on_tile=forecast,
         **asdict(settings.size),
     )
     done = restoration.enlargement

@@ -77,8 +77,12 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
     @property
     def silent(self) -> bool:
         """Whether C_t is zero for every mask: the Seg Controller's projections still are."""
-        projections = self.seg_controller.projections
-        return not any(parameter.any() for parameter in projections.parameters())
+        return _silent(self.seg_controller)
+
+    @property
+    def gives_no_aid(self) -> bool:
+        """Whether I_t is zero for every image: the projections of ImgAided still are."""
+        return _silent(self.image_aid)
 
     def control(self, masks: Int[Tensor, "b h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return C_t of the mask S_t: one (B, guidance_channels, h', w') map per scale.
@@ -91,11 +95,15 @@ class DualModalityBridge(ModelMixin, ConfigMixin):
         maps: Guidance = self.seg_controller(embedded.masked_fill(unknown, 0), timesteps)
         hidden = unknown.to(embedded.dtype)
         return tuple(
-            feature.masked_fill(F.adaptive_max_pool2d(hidden, feature.shape[-2:]) > 0, 0)
-            for feature in maps
+            feature.masked_fill(F.max_pool2d(hidden, 2**level, ceil_mode=True) > 0, 0)
+            for level, feature in enumerate(maps)  # each half as large as the one before
         )
 
     def aid(self, latents: Float[Tensor, "b c h w"], timesteps: Int[Tensor, " b"]) -> Guidance:
         """Return I_t of the noisy image latent z_t: one (B, aid_channels, h', w') map per scale."""
         maps: Guidance = self.image_aid(latents, timesteps)
         return maps
+
+
+def _silent(encoder: TimeAwareEncoder) -> bool:
+    return not any(parameter.any() for parameter in encoder.projections.parameters())

@@ -96,10 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
                 name = STREAM if outcome.photo == received else str(outcome.photo)
                 print(json_line(outcome, name), flush=True)
 
-        with Bar(visible=not arguments.quiet) as bar:
-            summary = _restore(arguments, photos, output, on_photo, bar)
-            for sentence in differing(summary.outcomes):
-                bar.tell("differs", sentence)
+        try:
+            with Bar(visible=not arguments.quiet) as bar:
+                summary = _restore(arguments, photos, output, on_photo, bar)
+                for sentence in differing(summary.outcomes):
+                    bar.tell("differs", sentence)
+        except KeyboardInterrupt:
+            if not (arguments.quiet or to_stream):
+                print("stopped: what is restored stays, the same command goes on", file=sys.stderr)
+            raise
         if to_stream:
             for outcome in summary.outcomes:
                 if outcome.status == "restored" and outcome.result is not None:
