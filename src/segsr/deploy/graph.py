@@ -45,8 +45,8 @@ class RestorationGraph(nn.Module):
             )
         if model.mask_first > 1:
             raise SegSRError(
-                f"the model lets SegDM take {model.mask_first} steps first, but a graph has noise for"
-                " one: distil it with mask_first=1."
+                f"the model lets SegDM take {model.mask_first} steps first, but a graph has noise"
+                " for one: distil it with mask_first=1."
             )
         self.model = model
         self.options = replace(
@@ -99,8 +99,8 @@ class RestorationGraph(nn.Module):
                 masks = sample_classes(posterior(log_mask, log_x_t, *keep), uniform[i : i + 1])
         image = model.image.decode(clean, conditions.lq_latents, conditions.canvas, options)
         found_classes, sure = model.mask.decode(log_mask)
-        held = (given != IGNORE_INDEX).repeat_interleave(model.mask.factor, 1)
-        sure = sure | held.repeat_interleave(model.mask.factor, 2)
+        known_rows = (given != IGNORE_INDEX).repeat_interleave(model.mask.factor, 1)
+        sure = sure | known_rows.repeat_interleave(model.mask.factor, 2)
         return image, found_classes.masked_fill(~sure, IGNORE_INDEX)
 
     def _start(self, lq_latents: Tensor, noise: Tensor) -> Tensor:
