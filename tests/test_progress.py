@@ -38,7 +38,7 @@ def test_a_listener_hears_of_every_photograph_and_the_terminal_of_none(tmp_path,
     assert heard.done == 3
     ((kind, sentence),) = heard.told
     assert kind == "failed"
-    assert sentence.startswith(f"{photos[1]}: ")
+    assert sentence.startswith(f"{photos[1]} is not a readable image")
     degrade_folder(photos[:1], tmp_path / "unheard", make, recipe="")
     assert capfd.readouterr() == ("", "")
 

@@ -109,9 +109,9 @@ def text_bomb():
     return b"\x89PNG\r\n\x1a\n" + parts + body + chunk(b"IEND", b"")
 
 
-def encoded(kind, size=(20, 12), mode="RGB", **options):
+def encoded(kind, size=(20, 12), mode="RGB", colour=0, **options):
     buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, kind, **options)
+    Image.new(mode, size, colour).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -155,7 +155,7 @@ HOSTILE = {
     "a png of zeros": b"\x89PNG\r\n\x1a\n" + bytes(300),
     "a jpeg of zeros": b"\xff\xd8\xff\xe0" + bytes(300),
     "a tiff that points at itself": b"II*\0\x08\0\0\0\0\0\x08\0\0\0",
-    "floating point": encoded("TIFF", mode="F"),
+    "floating point that is no picture": encoded("TIFF", mode="F", colour=1e6),
     "a bmp that lies": b"BM" + struct.pack("<IHHIIiiHH", 54, 0, 0, 54, 40, 99, 99, 1, 24),
     "a ppm that lies": b"P6 90 90 255\n" + bytes(10),
     "json": b'{"image": "/etc/passwd"}',

@@ -113,7 +113,7 @@ def test_bad_photographs_are_reported_and_tried_again(photos, recipe, tmp_path, 
     out = tmp_path / "masks"
     assert label(photos, out, recipe) == 1
     err = capsys.readouterr().err
-    assert "05.png: " in err
+    assert "05.png is not a readable image" in err
     assert "its mask would have the name of that of" in err
     assert "23 masks drawn, 0 kept (exist already), 2 failed" in err
     assert len(json.loads((out / "summary.json").read_text())["failed"]) == 2

@@ -11,11 +11,12 @@ from segsr.cli.statuses import DONE
 
 PACKAGES = (
     "diffusers", "huggingface-hub", "hydra-core", "jaxtyping", "jinja2", "kornia", "lightning",
-    "numpy", "pillow", "psutil", "pydantic", "pyyaml", "rich", "safetensors", "tensorboard",
-    "torch", "torchmetrics", "torchvision", "transformers",
+    "numpy", "pi-heif", "pillow", "psutil", "pydantic", "pyvips", "pyvips-binary", "pyyaml",
+    "rich", "safetensors", "tensorboard", "timm", "torch", "torchmetrics", "torchvision",
+    "transformers",
 )  # fmt: skip
 """What segsr depends on; a test compares with pyproject.toml."""
-EXTRAS = ("gradio", "matplotlib", "pyiqa", "ray", "spandrel")
+EXTRAS = ("gradio", "matplotlib", "onnxruntime", "peft", "pyiqa", "ray", "spandrel")
 """What its extras bring, named where it is installed."""
 GIB = 2**30
 
