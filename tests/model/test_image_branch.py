@@ -54,3 +54,12 @@ def test_an_oracle_has_no_loss(kind) -> None:
     sample = SRDM(branch).noise(lq_latents, batch["hq"], t, generators)
     predicted = oracle(kind, x0, branch.abar)(sample.latents, t, None)
     torch.testing.assert_close(predicted, sample.target, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("spacing", ["linspace", "leading", "trailing"])
+def test_one_step_starts_at_the_noisiest_time(spacing) -> None:
+    branch = model("epsilon")
+    branch.scheduler = DDIMScheduler.from_config(branch.scheduler.config, timestep_spacing=spacing)
+    assert branch.timed_scheduler(1).timesteps.tolist() == [len(branch.abar) - 1]
+    assert branch.scheduler.config.timestep_spacing == spacing
+    assert len(branch.timed_scheduler(3).timesteps) == 3

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,6 +62,7 @@ def export_onnx(
     with (
         tempfile.TemporaryDirectory() as folder,
         torch.no_grad(),
+        _logaddexp_as_onnx_has_it(),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")  # of sizes that are constants, as they may be
@@ -81,6 +85,22 @@ def export_onnx(
         file = onnx.load(traced)
     onnx.helper.set_model_props(file, {"segsr": json.dumps(facts(graph))})
     write_atomic(Path(path), file.SerializeToString())
+
+
+@contextmanager
+def _logaddexp_as_onnx_has_it() -> Iterator[None]:
+    """ONNX has no logaddexp: log(exp a + exp b) is written with the larger one taken out."""
+
+    def symbolic(g: Any, a: Any, b: Any) -> Any:
+        larger = g.op("Max", a, b)
+        rest = (g.op("Exp", g.op("Sub", each, larger)) for each in (a, b))
+        return g.op("Add", larger, g.op("Log", g.op("Add", *rest)))
+
+    torch.onnx.register_custom_op_symbolic("aten::logaddexp", symbolic, OPSET)
+    try:
+        yield
+    finally:
+        torch.onnx.unregister_custom_op_symbolic("aten::logaddexp", OPSET)
 
 
 def facts(graph: RestorationGraph) -> dict[str, int]:

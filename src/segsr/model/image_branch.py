@@ -169,9 +169,16 @@ class ImageBranch(nn.Module):
         return output
 
     def timed_scheduler(self, steps: int | None) -> Any:
-        """Return a scheduler of this branch's kind, set to `steps`, its own number if None."""
+        """Return a scheduler of this branch's kind, set to `steps`, its own number if None.
+
+        One step starts at the noisiest time: of diffusers' spacings only "trailing" has it there,
+        the others' single time is the cleanest.
+        """
+        steps = steps or self.steps
         scheduler = copy.deepcopy(self.scheduler)  # each restoration has its own
-        scheduler.set_timesteps(steps or self.steps)
+        if steps == 1 and getattr(scheduler.config, "timestep_spacing", None) is not None:
+            scheduler.register_to_config(timestep_spacing="trailing")
+        scheduler.set_timesteps(steps)
         return scheduler
 
     def start_state(
