@@ -3,6 +3,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS := $(VENV)/runs
 INSTALLED := $(VENV)/installed
+# A process a core, of a thread each: two threads of a small network wait for each other most of the
+# time. A process takes up to 4 GB.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 SITE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: setup demo test check fmt docs table2 compact gpu
@@ -23,7 +26,7 @@ demo: $(RUNS)
 	$(BIN)/python examples/demo.py --out demo_output
 
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: setup
 	$(BIN)/ruff check .

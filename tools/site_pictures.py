@@ -55,7 +55,7 @@ def pictures() -> Iterator[tuple[str, Image.Image]]:
             ]
             yield f"{name}-strength.webp", as_picture(torch.cat(row, 2))
         if name == STEERED:
-            mask = overlaid(hq, read_mask(samples_folder() / "masks" / f"{name}.png"))
+            mask = overlaid(restored.image, read_mask(samples_folder() / "masks" / f"{name}.png"))
             yield f"{name}-mask.webp", mask
             pair = [as_picture(pillow_bicubic(lq)[0]), as_picture(restored.image)]
             yield f"{name}-row.webp", beside([*pair, mask])
