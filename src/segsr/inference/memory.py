@@ -98,10 +98,11 @@ def lay_out(
     area = min(side, SCALE * height) * min(side, SCALE * width)
     if area * taken > _SHARE * free:
         if tile != "auto" or fits < SMALLEST:
+            fitting = f"give --tile auto, or --tile {fits // 64 * 64}"
             raise SegSRError(
-                f"a tile of {side} px takes {area * taken / 2**30:.1f} GiB, but"
-                f" {free / 2**30:.1f} GiB are free: give --tile auto, or --tile"
-                f" {max(SMALLEST, fits // 64 * 64)}."
+                f"a tile of {side} px takes {area * taken / 2**30:.2f} GiB, but may take"
+                f" {_SHARE * free / 2**30:.2f} of the {free / 2**30:.2f} GiB that are free:"
+                f" {fitting if fits >= SMALLEST else 'end other programs'}."
             )
         side, area = fits, fits * fits
     size = -(-side // factor // cells) * cells
