@@ -96,11 +96,15 @@ def _logaddexp_as_onnx_has_it() -> Iterator[None]:
         rest = (g.op("Exp", g.op("Sub", each, larger)) for each in (a, b))
         return g.op("Add", larger, g.op("Log", g.op("Add", *rest)))
 
-    torch.onnx.register_custom_op_symbolic("aten::logaddexp", symbolic, OPSET)
+    torch.onnx.register_custom_op_symbolic(  # type: ignore[attr-defined]
+        "aten::logaddexp", symbolic, OPSET
+    )
     try:
         yield
     finally:
-        torch.onnx.unregister_custom_op_symbolic("aten::logaddexp", OPSET)
+        torch.onnx.unregister_custom_op_symbolic(  # type: ignore[attr-defined]
+            "aten::logaddexp", OPSET
+        )
 
 
 def facts(graph: RestorationGraph) -> dict[str, int]:
