@@ -42,7 +42,7 @@ def upscale(model, folder, picture, monkeypatch, exhaust, device="cpu") -> Summa
 def check(summary, folder, capsys) -> None:
     assert [path.name for path in summary.restored] == ["a.png", "z.png"]
     (reason,) = summary.errors.values()
-    assert reason.startswith("not enough memory")
+    assert reason.startswith(("not enough memory", "the device ran out of memory"))
     assert not list((folder / "out").glob("large*"))
     assert "large.png" in capsys.readouterr().err
 

@@ -325,5 +325,5 @@ def test_a_tile_of_the_users_is_not_overruled(monkeypatch) -> None:
     with pytest.raises(SegSRError, match=r"tiles of 512 px as you chose: give --tile auto, or"):
         pipeline(torch.rand(3, 16, 200), steps=1, tile=512)
     monkeypatch.setattr(pipeline.model.image.denoiser, "forward", Lacking(pipeline.model, 10))
-    with pytest.raises(SegSRError, match="tiles of 400 px: give --device cpu"):
+    with pytest.raises(SegSRError, match="tiles of 256 px: give --device cpu"):
         pipeline(torch.rand(3, 16, 200), steps=1)

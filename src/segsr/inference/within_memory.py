@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from segsr.batch import SCALE
 from segsr.diffusion.noise import Noise
 from segsr.errors import SegSRError
 from segsr.inference.bands import bands, restore_in_bands
@@ -63,11 +64,11 @@ def restore_within_memory(
                 model, image, noise, options, layout, mask, trajectory, on_step, on_tile
             )
         except torch.cuda.OutOfMemoryError as error:
-            side = layout.tiling.size * model.mask.factor
-            if tile != "auto" or side // 2 < SMALLEST:
+            side = min(layout.tiling.size * model.mask.factor, SCALE * max(image.shape[-2:]))
+            if tile != "auto" or side <= SMALLEST:
                 raise _lacking(side, tile) from error
         torch.cuda.empty_cache()  # here, where the error holds no frame and so no tensor any more
-        largest, together = side // 2, 1
+        largest, together = max(SMALLEST, side // 2), 1
 
 
 def _restore(
