@@ -145,6 +145,7 @@ def test_a_tiled_picture_is_the_whole_picture(compact, lq) -> None:
     for start in starts[:-1]:
         near[4 * (start + side) - 8 : 4 * (start + side) + 8] = True
     assert float(error.max().sqrt()) < 6 / 255
+    assert error[:, near].mean() < 1e-4
     assert error[:, near].mean() <= 1.05 * error[:, ~near].mean()
 
 
@@ -252,12 +253,14 @@ def test_tiles_are_large_where_memory_allows_and_small_where_not(compact) -> Non
     assert 256 <= narrow.tiling.size * 4 < 1024
     assert layout(750, 1000, tile=512).tiling.size * 4 == 512
     assert layout(200, 300, tile="off").tiling.windows(200, 300) == [Window(0, 0, 200, 300)]
-    with pytest.raises(SegSRError, match=r"a tile of 4000 px takes 4\.\d\d GiB.*--tile auto"):
+    with pytest.raises(SegSRError, match=r"a tile of 4000 px takes 4\.47 GiB.*--tile auto"):
         layout(750, 1000, tile="off", free=GIB)
     assert layout(16, 4000, tile="off", free=2 * GIB).band == 16  # long, but narrow
     with pytest.raises(SegSRError, match="tile is 8, but must be auto, off, or"):
         layout(750, 1000, tile=8)
-    with pytest.raises(SegSRError, match=r"takes 0\.\d\d GiB, but may take .* end other"):
+    with pytest.raises(
+        SegSRError, match=r"a tile of 1024 px takes 0\.39 GiB, but may take .* end other"
+    ):
         layout(750, 1000, free=GIB // 64)
 
 

@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile as Received
 
 from segsr import __version__
 from segsr.app.guard import visitor_of
-from segsr.app.pages import render
+from segsr.app.pages import OURS, render
 from segsr.app.service import Service
 from segsr.app.settings import Settings
 from segsr.app.turns import LineFullError, Turn
@@ -240,5 +240,5 @@ def _sentence(request: Request, error: Exception) -> JSONResponse:
         status = 422
         text = f"{first['loc'][-1]}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     else:
-        status, text = 500, "this failed for a reason of ours: the server's log has it"
+        status, text = 500, OURS
     return JSONResponse({"error": text}, status, headers)

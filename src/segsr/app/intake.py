@@ -18,8 +18,8 @@ from segsr.files.photo import Photo, read_photo
 from segsr.files.pixels import read_format, read_size
 
 FORMATS = frozenset(("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "PPM", "AVIF"))
-"""What is decoded for strangers: what the command line finds in folders. Pillow's other formats
-include EPS, which runs a program of its own."""
+"""What is decoded for strangers, less than the command line reads: HEIC, GIF and JPEG 2000 are left
+out. Pillow's other formats include EPS, which runs a program of its own."""
 _LONGEST = 100
 
 

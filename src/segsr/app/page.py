@@ -19,7 +19,7 @@ from PIL import Image
 
 from segsr.app.guard import COOKIE
 from segsr.app.legend import Entry
-from segsr.app.pages import asset, render
+from segsr.app.pages import OURS, asset, render
 from segsr.app.service import Service, sample_names, small_sample
 from segsr.app.settings import Settings
 from segsr.app.turns import Turn
@@ -32,7 +32,6 @@ from segsr.palette import COLOURS
 _LOOK_AGAIN = 0.3
 """Seconds after which the page is told anew how far the work is."""
 _FONTS = ("system-ui", "sans-serif")
-_OURS = "this failed for a reason of ours: the server's log has it"
 _GONE = "this photograph has been deleted, as all are after a while: choose it again"
 
 
@@ -232,10 +231,7 @@ class Page:
         except Exception:
             if turn is not None and not turn.result.done():
                 raise  # gradio's own: the visitor has gone
-            yield (
-                _said(error="this failed for a reason of ours: the server's log has it"),
-                gr.skip(),
-            )
+            yield _said(error=OURS), gr.skip()
             raise
         finally:
             if turn is not None and not turn.result.done():

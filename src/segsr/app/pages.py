@@ -9,6 +9,8 @@ from typing import Any
 import jinja2
 
 ASSETS = Path(__file__).parent / "assets"
+OURS = "this failed for a reason of ours: the server's log has it"
+"""What a visitor is told of an error that nobody foresaw."""
 
 
 def render(template: str, **values: Any) -> str:

@@ -87,9 +87,7 @@ class RestorationGraph(nn.Module):
         for i, t in enumerate(self.times):
             masks = torch.where(given == IGNORE_INDEX, masks, given)
             found = model.predict(State(latents, masks), conditions, t, options)
-            known = log_one_hot(given % model.mask.num_classes, model.mask.num_classes)
-            free = (given == IGNORE_INDEX)[:, None]
-            log_mask = torch.where(free, found.mask_log_probs, known)
+            log_mask = held(found.mask_log_probs, given)
             abar = self.scheduler.alphas_cumprod[t].view(1, 1, 1, 1)
             clean = predict_x0(kind, found.image, latents, abar)
             if uniform is not None and i + 1 < len(self.times):
