@@ -9,9 +9,9 @@ Killed at any moment, the same command goes on: stages that are done are skipped
 resumes. With --round 2 all stages are trained on from what round 1 left; --start takes the weights
 of any model folder.
 
-Each stage is `segsr fit` with a recipe of conf/. On CUDA the teacher runs along and the image's and
-the mask's stages run side by side, since neither fills a device: Python's own time bounds both. On
-a CPU the teacher's results are cached first (tools/teacher_pairs.py), and stages follow each other.
+Pairs are made first, and a teacher's results (tools/make_pairs.py): OUT/pairs. Each stage then is
+`segsr fit` with a recipe of conf/. On CUDA the image's and the mask's stages run side by side,
+since neither fills a device: Python's own time bounds both. On a CPU stages follow each other.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+CROP = 256  # side of the pairs, in HQ pixels; on a CPU recipes cut smaller windows
 
 
 @dataclass(frozen=True)
@@ -35,44 +36,72 @@ class Stage:
     Attributes:
         recipe: Name of the file in conf/.
         share: Of the budget, on CUDA and on a CPU.
-        data: Its data recipe.
+        pairs: The set it is trained on; None reads the photographs.
         batch: Samples a step, on CUDA; on a CPU the recipe's own.
-        workers: Sixteenths of the cores that degrade for it, on CUDA.
+        own: Overrides of its own.
         again: Overrides with which it starts from the weights there are.
     """
 
     recipe: str
     share: tuple[float, float]
-    data: str = "compact"
+    pairs: str | None = None
     batch: int = 32
-    workers: int = 4
+    own: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
 
 
-BASIS = Stage("compact_autoencoder", (0, 0), "compact_photos")
+BASIS = Stage("compact_autoencoder", (0, 0), own=("data=compact_photos",))
 IMAGE = (
     Stage(
         "compact_srdm",
-        (0.33, 0.35),
-        "compact_photos",
-        64,
-        11,
-        (
+        (0.18, 0.35),
+        "photos",
+        own=("data=compact_photos", "data.turn=true"),
+        again=(
             "model.srdm.branch.controller=${pretrained.controller}",
             "model.srdm.branch.denoiser=${pretrained.denoiser}",
         ),
     ),
-    Stage("compact_truth", (0.45, 0.25), "compact_photos", 64, 11),
+    Stage("compact_truth", (0.62, 0.3), "photos", own=("data=compact_photos", "data.turn=true")),
 )
 MASK = (
-    Stage("compact_prior", (0.39, 0.15), again=("model.prior=${pretrained.prior}",)),
     Stage(
-        "compact_segdm", (0.39, 0.1), again=("model.branch.denoiser=${pretrained.seg_denoiser}",)
+        "compact_prior",
+        (0.4, 0.1),
+        "masks",
+        own=("data=compact", "data.jitter=0.2"),
+        again=("model.prior=${pretrained.prior}",),
+    ),
+    Stage(
+        "compact_segdm",
+        (0.4, 0.1),
+        "masks",
+        own=("data=compact", "data.jitter=0.2"),
+        again=("model.branch.denoiser=${pretrained.seg_denoiser}",),
     ),
 )
 JOINT = Stage(
-    "compact_joint", (0.22, 0.15), workers=14, again=("model.bridge=${pretrained.bridge}",)
+    "compact_joint",
+    (0.2, 0.15),
+    "masks",
+    own=("data=compact", "data.jitter=0.2"),
+    again=("model.bridge=${pretrained.bridge}",),
 )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A set of pairs: whose recipe makes it, of what, and how large it is on CUDA and on a CPU."""
+
+    recipe: str
+    data: str
+    count: tuple[int, int]
+
+
+PAIRS = {
+    "photos": Pairs("compact_srdm", "compact_photos", (20480, 2048)),
+    "masks": Pairs("compact_prior", "compact", (10240, 2048)),
+}
 
 
 def main() -> None:
@@ -83,7 +112,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True, help="for training, all stages")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--teacher", type=Path, help="the file of tools/realesrgan_from_ncnn.py")
-    parser.add_argument("--pairs", type=int, default=1200, help="of the teacher, on a CPU")
+    parser.add_argument("--pairs", type=float, default=1.0, help="what their numbers are times")
     parser.add_argument("--vgg", type=Path, help="vgg_shift_tolerant.pth")
     parser.add_argument("--round", type=int, default=1)
     parser.add_argument("--start", type=Path, help="a model folder to go on from")
@@ -134,20 +163,28 @@ class Runner:
             chosen = self.arguments.stages is None or stage.recipe in self.arguments.stages
             if not chosen or (self.runs / stage.recipe / "done").exists():
                 continue
-            if stage is IMAGE[0] and self.arguments.teacher and not self.cuda:
-                self.cache_teacher()
+            if stage.pairs is not None:
+                self.make_pairs(stage.pairs)
             recipe = str(ROOT / "conf" / f"{stage.recipe}.yaml")
             overrides = self.overrides(stage)
             self.call(stage.recipe, ["-m", "segsr.cli", "fit", "-c", recipe, *overrides])
             (self.runs / stage.recipe / "done").touch()
 
-    def cache_teacher(self) -> None:
-        """Write the teacher's results that are missing."""
-        arguments = self.arguments
-        options = {"data": arguments.data, "teacher": arguments.teacher, "out": self.pairs}
-        given = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        script = str(ROOT / "tools" / "teacher_pairs.py")
-        self.call("teacher_pairs", [script, *given, "--count", str(arguments.pairs)])
+    def make_pairs(self, name: str) -> None:
+        """Write the pairs of a set that are missing, and the teacher's results."""
+        arguments, pairs = self.arguments, PAIRS[name]
+        count = round(arguments.pairs * pairs.count[0 if self.cuda else 1])
+        made = self.pairs / name / f"made_{count}"
+        if made.exists():
+            return
+        recipe = str(ROOT / "conf" / f"{pairs.recipe}.yaml")
+        given = ["-c", recipe, "--out", str(self.pairs / name), "--count", str(count)]
+        given += ["--workers", str(os.cpu_count() or 1)]
+        if arguments.teacher and name == "photos":
+            given += ["--teacher", str(arguments.teacher), "--device", arguments.device]
+        given += [f"data={pairs.data}", f"data.root={arguments.data}", f"data.crop_size={CROP}"]
+        self.call(f"pairs_{name}", [str(ROOT / "tools" / "make_pairs.py"), *given])
+        made.touch()
 
     def table(self) -> None:
         """Measure the model on what it was not trained on; see benchmarks/compact.py."""
@@ -179,36 +216,24 @@ class Runner:
         folder = self.runs / stage.recipe
         found = [f"run_dir={folder}", f"output={self.weights}", "trainer.limit_val_batches=0"]
         found += ["trainer.enable_progress_bar=false", "trainer.logger.tensorboard=null"]
-        if stage is IMAGE[0] and arguments.teacher and not self.cuda:
-            found += ["data=teacher_pairs", f"data.root={self.pairs}"]
-        else:
-            found += [f"data={stage.data}", f"data.root={arguments.data}"]
-        if stage is IMAGE[0] and arguments.teacher and self.cuda:
-            found.append(f"teacher={arguments.teacher}")
-        if stage in (*IMAGE, JOINT) and arguments.vgg:
-            found.append(f"vgg={arguments.vgg}")
-        if stage.recipe != "compact_autoencoder":
+        found += [f"data.root={arguments.data}", *stage.own]
+        if stage.pairs is not None:
             minutes = arguments.minutes * stage.share[0 if self.cuda else 1]
             found += [f"trainer.callbacks.budget.minutes={minutes:.4f}", "trainer.max_steps=-1"]
             found += ["trainer.callbacks.budget.steps=null", f"weights={self.weights}"]
-            found += ["trainer.callbacks.checkpoint.save_top_k=1"]
+            found += ["trainer.callbacks.checkpoint.save_top_k=1", "data.passes=1000"]
+            found += [f"data.pairs={(self.pairs / stage.pairs).resolve()}"]
             found += stage.again if self.again else ()
-            found += self.on_cuda(stage) if self.cuda else []
+        if stage is IMAGE[0] and arguments.teacher:
+            found.append("data.target=taught")
+        if stage in (*IMAGE, JOINT) and arguments.vgg:
+            found.append(f"vgg={arguments.vgg}")
+        if self.cuda and stage.pairs is not None:
+            found += ["trainer.accelerator=gpu", f"data.crop_size={CROP}"]
+            found += [f"data.batch_size={stage.batch}", "trainer.benchmark=true"]
         if (folder / "checkpoints").is_dir():
             found.append("ckpt_path=last")
         return found + arguments.override
-
-    def on_cuda(self, stage: Stage) -> list[str]:
-        """Return what fills a device and feeds it: large batches, and every core degrading."""
-        cores = os.cpu_count() or 1
-        return [
-            "trainer.accelerator=gpu",
-            "data.crop_size=256",
-            f"data.batch_size={stage.batch}",
-            f"data.num_workers={max(1, cores * stage.workers // 16)}",
-            "data.degrade_in_workers=true",
-            "data.passes=100",
-        ]
 
 
 if __name__ == "__main__":

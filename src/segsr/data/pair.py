@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 from segsr.batch import SCALE, Batch
 from segsr.classes import CLASSES
 from segsr.data.bad_files import BadFiles, OnError
+from segsr.data.cached_pairs import CachedPairs, Target
+from segsr.data.colour_jitter import jitter_colours
 from segsr.data.datasets import EvaluationSet, Reader, Sample, TrainingSet, collate
 from segsr.data.image_folder import Files, ImageFolder
 from segsr.data.sampler import EvaluationSampler, PositionSampler
@@ -54,6 +56,12 @@ class PairDataModule(LightningDataModule):
         min_scale: In training, shrink each photograph by a random factor from [min_scale, 1] first.
         flip: In training, mirror half of the photographs.
         own_lq: Train on the sources' own LQ images instead of synthesised ones.
+        pairs: Folder of `segsr.data.cached_pairs`, in place of `train`: pairs that were synthesised
+            beforehand and are kept on the device that trains.
+        target: What is learned from those: the photograph, or a teacher's result.
+        turn: Turn and mirror each batch of those in one of eight ways.
+        jitter: In training, multiply brightness, contrast and saturation of each pair by factors
+            from [1 - jitter, 1 + jitter].
         eval_crop: Side of the centre crop in evaluation; None takes whole photographs, cut to
             multiples of 16.
         eval_batch_size: Batch size of evaluation; above 1 only with `eval_crop`.
@@ -87,6 +95,10 @@ class PairDataModule(LightningDataModule):
         min_scale: float | int = 1.0,
         flip: bool = True,
         own_lq: bool = False,
+        pairs: str | Path | None = None,
+        target: Target = "hq",
+        turn: bool = False,
+        jitter: float | int = 0.0,
         eval_crop: int | None = None,
         eval_batch_size: int = 1,
         cache: bool = False,
@@ -120,12 +132,17 @@ class PairDataModule(LightningDataModule):
         self.min_scale = min_scale
         self.flip = flip
         self.own_lq = own_lq
+        self.pairs = pairs
+        self.target: Target = target
+        self.turn = turn
+        self.jitter = jitter
         self.eval_crop = eval_crop
         self.eval_batch_size = eval_batch_size
         self.cache = cache
         self.num_classes = num_classes
         self.bad_files = BadFiles(on_error)
         self._files: dict[Stage, list[Files]] = {}
+        self._cached: CachedPairs | None = None
         self._resumed_at = {"position": 0, "batches": 0}
 
     def setup(self, stage: str | None = None) -> None:
@@ -138,7 +155,7 @@ class PairDataModule(LightningDataModule):
             "predict": ("predict",),
         }
         for part in stages.get(stage, ("train", "val", "test", "predict")):
-            if part not in self._files:
+            if part not in self._files and not (part == "train" and self.pairs is not None):
                 self._files[part] = self._list(part)
 
     def teardown(self, stage: str) -> None:
@@ -147,6 +164,8 @@ class PairDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Loads random crops, from where the training stands."""
+        if self.pairs is not None:
+            return self._pairs_loader(self.pairs)
         dataset = TrainingSet(
             self._reader("train", preload=self.num_workers > 0),
             self.crop_size,
@@ -180,6 +199,8 @@ class PairDataModule(LightningDataModule):
             SegSRError: A file was bad and bad files are not to be skipped.
         """
         training = "position" in batch
+        if self._cached is not None and training and "name" not in batch:
+            batch = self._cached.batch(batch["position"])
         complaints = batch.get("complaints", [])
         (self.bad_files if training and "name" in batch else BadFiles()).meet(complaints)
         if training and self.trainer is not None and self.trainer.is_last_batch:
@@ -191,7 +212,7 @@ class PairDataModule(LightningDataModule):
             result["hq"] = batch["hq"]
         if "mask" in batch:
             result["mask"] = batch["mask"].long()
-        return result
+        return self._jittered(result, batch["position"]) if training and self.jitter else result
 
     def position(self) -> int:
         """The first position of the training stream that no rank has been trained on.
@@ -216,6 +237,42 @@ class PairDataModule(LightningDataModule):
         self._resumed_at = dict(state_dict)
         # Lightning cannot see that this loader resumes, since its state is kept here
         warnings.filterwarnings("ignore", "You're resuming from a checkpoint that ended before")
+
+    def _pairs_loader(self, folder: str | Path) -> DataLoader[Sample]:
+        cached = CachedPairs(
+            self.root / folder,
+            crop_size=self.crop_size,
+            target=self.target,
+            seed=self.seed,
+            flip=self.flip,
+            turn=self.turn,
+        )
+        if self.with_masks and "mask" not in cached.tensors:
+            raise SegSRError(f"training needs masks, but the pairs of {folder} come without")
+        if self.trainer is not None:
+            cached.to(self.trainer.strategy.root_device)
+        self._cached = cached
+        sampler = PositionSampler(
+            cached, self.batch_size, self.position, passes=self.passes, **self._ranks()
+        )
+        loader: DataLoader[Any] = DataLoader(
+            cached,
+            self.batch_size,
+            sampler=sampler,
+            collate_fn=_positions,
+            generator=generator(self.seed, "loader"),
+        )
+        return loader
+
+    def _jittered(self, batch: Batch, positions: Sequence[int]) -> Batch:
+        factors = torch.stack(
+            [torch.rand(3, generator=generator(self.seed, "jitter", p)) for p in positions]
+        )
+        factors = (1 + self.jitter * (2 * factors - 1)).to(batch["lq"].device, non_blocking=True)
+        batch["lq"] = jitter_colours(batch["lq"], factors)
+        if "hq" in batch:
+            batch["hq"] = jitter_colours(batch["hq"], factors)
+        return batch
 
     def _batches(self) -> int:
         """Batches a rank has been trained on, over all epochs and interruptions."""
@@ -296,6 +353,10 @@ class PairDataModule(LightningDataModule):
         if self.trainer is None:
             return {}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
+
+
+def _positions(positions: list[int]) -> dict[str, Any]:
+    return {"position": positions}
 
 
 def _check_side(name: str, side: int) -> None:

@@ -66,16 +66,22 @@ class PixelSRDM(Task):
         return node_weights(self.srdm.branch.abar.cpu(), self.srdm.branch.steps, self.first)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Return the loss of the pictures predicted from each sample's node."""
-        draws = [generator(self.seed, "node", self.global_step, name) for name in batch["name"]]
-        t = draw_timesteps(self.node_weights, draws)  # on the CPU, which then need not wait
+        """Return the loss of the pictures predicted at one node, drawn for the whole batch.
+
+        A batch of one node takes no more roll-out than that node needs.
+        """
+        draws = generator(self.seed, "node", self.global_step)
+        node = draw_timesteps(self.node_weights, [draws])
+        t = node.expand(len(batch["name"]))  # on the CPU, which then need not wait
         branch = self.srdm.branch
         now = t.to(self.device, non_blocking=True)
         own = 1 - draw_keep(self.rollout, [generator(self.seed, "rollout", self.global_step)])
         with torch.no_grad():
             truth = batch["hq"] if self.teacher is None else self.teacher(batch["lq"]).float()
             lq_latents = branch.encode(to_canvas(batch["lq"]))
-            noise = draw_normal(lq_latents, self.generators(batch))
+            noise = torch.zeros_like(lq_latents)
+            if branch.temperature or not own:
+                noise = draw_normal(lq_latents, self.generators(batch))
             if own:
                 state = self.srdm.roll_out(lq_latents, noise, t)
             else:

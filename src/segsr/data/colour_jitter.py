@@ -1,0 +1,25 @@
+"""Small changes of light and colour, the same for a photograph and its LQ image."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_GREY = 0.5  # about which contrast turns; a picture's own mean would differ between HQ and LQ
+
+
+def jitter_colours(
+    images: Float[Tensor, "b 3 h w"], factors: Float[Tensor, "b 3"]
+) -> Float[Tensor, "b 3 h w"]:
+    """Return `images` in [0, 1] with changed brightness, contrast and saturation.
+
+    Args:
+        images: RGB in [0, 1].
+        factors: What the three are multiplied by, of every image; 1 leaves them.
+    """
+    brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1).unbind(1)
+    changed = (images * brightness - _GREY) * contrast + _GREY
+    luma = sum(w * channel for w, channel in zip(_LUMA, changed.split(1, dim=1), strict=True))
+    result: Tensor = luma + (changed - luma) * saturation
+    return result.clamp(0, 1)
