@@ -159,7 +159,7 @@ def measure_masks(model: JointModel, photographs: Iterator[Batch], seeds: int) -
         prior = decode_mask(model.mask.read(to_canvas(batch["lq"])).logits, model.mask.factor)
         matrices["prior"].append([counts(prior, truth)] * seeds)
         psnr["bicubic"].append(float(psnr_y(pillow_bicubic(batch["lq"]), hq)))
-        for method, options in (("alone", ALONE), ("joint", {})):
+        for method, options in (("alone", {**ALONE, "steps": 4}), ("joint", {"steps": 4})):
             found = [restore(model, batch, seed, **options) for seed in range(seeds)]
             matrices[method].append([counts(classes, truth) for _, classes, _ in found])
             psnr[method].append(np.mean([float(psnr_y(image, hq)) for image, _, _ in found]))

@@ -114,15 +114,19 @@ class Bench:
         return load_recipe("joint", [*self.overrides, *overrides])
 
     @cached_property
-    def model(self) -> JointModel:
-        """The joint model of conf/joint.yaml, float32, its weights random."""
+    def task(self) -> JointSegSR:
+        """The task of conf/joint.yaml, float32, its weights random."""
         cfg = self.recipe()
         with self.device:
             task = lay_out(cfg)
         assert isinstance(task, JointSegSR)
-        model = task.model
-        model.image.scheduler = build(cfg.nets.scheduler)  # its tables stay on the CPU
-        return model.to(self.device).eval()
+        task.srdm.branch.scheduler = build(cfg.nets.scheduler)  # its tables stay on the CPU
+        return task.to(self.device).eval()
+
+    @cached_property
+    def model(self) -> JointModel:
+        """The model that the task trains."""
+        return self.task.model.eval()
 
     @cached_property
     def unet(self) -> UNet2DConditionModel:
@@ -271,7 +275,7 @@ def restoration(network: str, steps: int, bf16: bool, bench: Bench) -> Row:
     """Seconds from the LQ pixels to the restored ones."""
     model, lq = getattr(bench, network), bench.lq()
     options = SamplingOptions(steps=steps)
-    act = partial(restore, model, lq, generator("restoration"), options)
+    act = partial(restore, model, lq, keyed("restoration"), options)
     if bf16:
         with low_precision(model), bench.autocast():
             seconds, runs = bench.clock(act, warm_up=1)
@@ -344,7 +348,7 @@ def joint_training(checkpointing: bool, size: int, bench: Bench) -> Row:
     bench.forget("unet", "compact")
     key = "trainer.callbacks.networks.gradient_checkpointing"
     cfg = bench.recipe(f"{key}={str(checkpointing).lower()}")
-    with training(bench, bench.model, cfg, size) as step:
+    with training(bench, bench.task, cfg, size) as step:
         seconds, runs = bench.clock(step)
         if not bench.on_cuda:
             return Row(1000 * seconds, "ms", "", runs)

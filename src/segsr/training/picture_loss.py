@@ -23,9 +23,10 @@ class PictureLoss(nn.Module):
         l1: Weight of the pixels' mean absolute error.
         l2: Weight of their mean squared error.
         gradient: Weight of the L1 between horizontal and vertical differences.
-        seams: Weight of the error that all patches of a picture share (`seam_distance`), a screen
-            of dots which features hardly see or even like.
+        seams: Weight of the error that neighbouring patches share (`seam_distance`), a screen of
+            dots which features hardly see or even like.
         patch: Side of a patch in pixels.
+        neighbours: Patches along each side of a neighbourhood.
         features: The feature network (`VGGFeatures`, `TimmFeatures`); without it there is neither a
             perceptual nor an adversarial term.
         perceptual: Weight of the distance between features.
@@ -44,6 +45,7 @@ class PictureLoss(nn.Module):
         gradient: float = 0.0,
         seams: float = 0.0,
         patch: int = 4,
+        neighbours: int = 8,
         features: nn.Module | None = None,
         perceptual: float = 1.0,
         discriminator: FeatureDiscriminator | None = None,
@@ -59,6 +61,7 @@ class PictureLoss(nn.Module):
         self.gradient = gradient
         self.seams = seams
         self.patch = patch
+        self.neighbours = neighbours
         self.features = features
         self.perceptual = perceptual
         self.discriminator = None if features is None else discriminator
@@ -91,7 +94,8 @@ class PictureLoss(nn.Module):
         if self.gradient:
             terms["gradient"] = self.gradient * gradient_distance(restored, truth)
         if self.seams:
-            terms["seams"] = self.seams * seam_distance(restored, truth, self.patch)
+            distance = seam_distance(restored, truth, self.patch, self.neighbours)
+            terms["seams"] = self.seams * distance
         if self.features is None:
             return terms
         rows, columns = _window(truth.shape[-2:], self.window, generator)
@@ -122,15 +126,29 @@ def gradient_distance(
 
 
 def seam_distance(
-    restored: Float[Tensor, "b 3 h w"], truth: Float[Tensor, "b 3 h w"], patch: int
+    restored: Float[Tensor, "b 3 h w"],
+    truth: Float[Tensor, "b 3 h w"],
+    patch: int,
+    neighbours: int | None = None,
 ) -> Float[Tensor, ""]:
-    """Return the mean size of what the errors of all patches of a picture have in common.
+    """Return the mean size of what the errors of neighbouring patches have in common.
 
-    Their mean colour, an error of the whole picture, does not count. Sides must be multiples of
-    `patch`.
+    Their mean colour, an error of the whole neighbourhood, does not count.
+
+    Args:
+        restored: Sides must be multiples of `patch`.
+        truth: What it should be.
+        patch: Side of a patch in pixels.
+        neighbours: Patches along each side of a neighbourhood, two of which overlap by half; None
+            takes all patches of the picture.
     """
-    error: Tensor = F.pixel_unshuffle(restored - truth, patch).mean((2, 3))
-    shared = error.view(len(error), 3, patch**2)
+    error: Tensor = F.pixel_unshuffle(restored - truth, patch)
+    side = min(*error.shape[-2:], neighbours or 1)
+    if neighbours is None:
+        shared = error.mean((2, 3), keepdim=True)
+    else:
+        shared = F.avg_pool2d(error, side, stride=max(1, side // 2))
+    shared = shared.unflatten(1, (3, patch**2))
     return (shared - shared.mean(2, keepdim=True)).abs().mean()
 
 
