@@ -28,6 +28,7 @@ PAGES = {
     "CHANGELOG.md": "changes.md",
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/RESULTS.md": "results.md",
+    "integrations/comfyui/README.md": "comfyui.md",
     "src/segsr/samples/README.md": "samples.md",
     "src/segsr/weights/compact/README.md": "card-compact.md",
     "src/segsr/weights/compact_labeler/README.md": "card-compact-labeler.md",

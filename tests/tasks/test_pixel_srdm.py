@@ -74,20 +74,6 @@ def test_training_meets_the_samplers_steps_alone(monkeypatch) -> None:
     assert set(torch.cat(seen).tolist()) <= {999, 749, 499, 249}
 
 
-def test_a_teacher_takes_the_place_of_the_truth() -> None:
-    class Grey(nn.Module):
-        def forward(self, lq):
-            return torch.full((len(lq), 3, 4 * lq.shape[-2], 4 * lq.shape[-1]), 0.5)
-
-    taught, plain = task(teacher=Grey()), task()
-    batch = tiny.batch(4)
-    loss = taught.training_step(batch, 0)
-    loss.backward()
-    assert loss != plain.training_step(batch, 0)
-    grey = {**batch, "hq": torch.full_like(batch["hq"], 0.5)}
-    torch.testing.assert_close(loss, plain.training_step(grey, 0))
-
-
 def test_of_the_autoencoder_the_refinement_alone_learns(tmp_path) -> None:
     srdm = few_step_srdm()
     srdm.branch.autoencoder.codec = refined(srdm.branch.autoencoder.codec, 2).requires_grad_(False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from segsr.batch import Batch
 from segsr.diffusion import gaussian
@@ -35,7 +35,6 @@ class PixelSRDM(Task):
     Args:
         srdm: The branch; its scheduler predicts x0 ("sample"), its `steps` are the nodes.
         loss: What a predicted picture is trained on.
-        teacher: LQ to the target picture, in place of the ground truth; frozen.
         first: Weight of the first node beside the others' 1: what one step alone has to do.
         rollout: Share of steps whose states are the sampler's own.
         **task: See `Task`.
@@ -46,7 +45,6 @@ class PixelSRDM(Task):
         srdm: SRDM,
         loss: PictureLoss,
         *,
-        teacher: nn.Module | None = None,
         first: float | int = 2.0,
         rollout: float = 0.5,
         **task: Any,
@@ -55,7 +53,6 @@ class PixelSRDM(Task):
         self.srdm = srdm
         srdm.branch.autoencoder.train_refinement()
         self.loss = loss
-        self.teacher = teacher
         self.rollout = rollout
         self.first = first
         self.metrics["restored"] = srdm.metrics["restored"]
@@ -77,7 +74,7 @@ class PixelSRDM(Task):
         now = t.to(self.device, non_blocking=True)
         own = 1 - draw_keep(self.rollout, [generator(self.seed, "rollout", self.global_step)])
         with torch.no_grad():
-            truth = batch["hq"] if self.teacher is None else self.teacher(batch["lq"]).float()
+            truth = batch["hq"]
             lq_latents = branch.encode(to_canvas(batch["lq"]))
             noise = torch.zeros_like(lq_latents)
             if branch.temperature or not own:
