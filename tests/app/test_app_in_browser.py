@@ -104,7 +104,7 @@ def same_on_the_command_line(photo_file, model_folder, mask=None):
     upscale_files(
         [photo_file], out, model=str(model_folder), mask=mask, device="cpu", overwrite=True
     )
-    return [(out / name).read_bytes() for name in ("house.png", "house_mask.png")]
+    return [(out / name).read_bytes() for name in ("house.png", "masks/house.png")]
 
 
 def test_upload_restore_paint_restore_again(restored, wait, photo_file, model_folder, tmp_path):
