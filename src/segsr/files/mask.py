@@ -18,13 +18,13 @@ from segsr.files.pixels import read_labels
 from segsr.palette import COLOURS, IGNORE_COLOUR
 
 
-def read_mask(path: Path) -> Int[Tensor, "h w"]:
+def read_mask(path: str | Path) -> Int[Tensor, "h w"]:
     """Return the class indices of an indexed or grey PNG, int64 (H, W).
 
     Raises:
         SegSRError: If the file cannot be read or holds colours instead of class indices.
     """
-    return read_labels(path).long()
+    return read_labels(Path(path)).long()
 
 
 def write_mask(
