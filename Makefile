@@ -12,11 +12,12 @@ SITE = NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 setup: $(INSTALLED)
 
-# What restoring and training need; the rest is for the site, tests, checks and metrics of others.
+# What restoring, the page and training need; the rest is for the site, tests, checks and metrics of
+# others.
 # Modules are compiled when they are first imported: compiling all of them took a third of the time.
 $(RUNS): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --editable .
+	$(BIN)/python -m pip install --quiet --no-compile --editable ".[app]"
 	touch $@
 
 $(INSTALLED): $(RUNS)

@@ -11,9 +11,9 @@ DATA holds realsr/, labelmefacade/, camvid/ and photos/ as conf/data/compact*.ya
   them. PSNR and SSIM on Y without border crop, ST-LPIPS, all on 8 bits; seconds per photograph.
 - `labelmefacade`, `camvid`: the test list and all of the test folder, centre crops of 256 px,
   degraded by conf/degradation/street.yaml keyed by (0, file name). mIoU over the classes present:
-  the LQ prior, SegDM alone (the bridge shut), joint. Differences are means over the sampling seeds,
-  with 95 % intervals of a paired bootstrap over the images. Of the joint mask: the share of pixels
-  that is sure, and the accuracy there.
+  the LQ prior, SegDM alone (the bridge shut) and joint, four steps, and joint in one. Differences
+  are means over the sampling seeds, with 95 % intervals of a paired bootstrap over the images. Of
+  SegDM's masks: the share of pixels that is sure, and the accuracy there.
 - `photos`: every fifth photograph of everything, held out: the share of pixels that is sure.
 """
 
@@ -146,43 +146,51 @@ def miou_difference(a: np.ndarray, b: np.ndarray, resamples: int = 2000) -> list
     n = a.shape[1]
     drawn = [rng.integers(n, size=n) for _ in range(resamples)]
     differences = [miou(b[:, i]) - miou(a[:, i]) for i in drawn]
-    return [miou(b) - miou(a), *np.quantile(differences, [0.025, 0.975])]
+    return [miou(b) - miou(a), *map(float, np.quantile(differences, [0.025, 0.975]))]
+
+
+MASKS = {
+    "alone": {**ALONE, "steps": 4},
+    "joint": {"steps": 4},
+    "joint, one step": {"steps": 1},
+}
 
 
 def measure_masks(model: JointModel, photographs: Iterator[Batch], seeds: int) -> dict:
-    """Return mIoU by method, its differences, and how much of the joint mask is sure and right."""
+    """Return mIoU by method, its differences, and how much of each mask is sure and right."""
     matrices: dict[str, list] = defaultdict(list)
     psnr: dict[str, list] = defaultdict(list)
-    sure_pixels = right = known_sure = pixels = 0
+    sure: dict[str, list] = defaultdict(list)
     for batch in photographs:
         truth, hq = batch["mask"], batch["hq"]
         prior = decode_mask(model.mask.read(to_canvas(batch["lq"])).logits, model.mask.factor)
         matrices["prior"].append([counts(prior, truth)] * seeds)
         psnr["bicubic"].append(float(psnr_y(pillow_bicubic(batch["lq"]), hq)))
-        for method, options in (("alone", {**ALONE, "steps": 4}), ("joint", {"steps": 4})):
+        for method, options in MASKS.items():
             found = [restore(model, batch, seed, **options) for seed in range(seeds)]
             matrices[method].append([counts(classes, truth) for _, classes, _ in found])
             psnr[method].append(np.mean([float(psnr_y(image, hq)) for image, _, _ in found]))
-        _, classes, sure = found[0]
-        counted = sure & (truth != IGNORE_INDEX)
-        sure_pixels += int(sure.sum())
-        pixels += sure.numel()
-        known_sure += int(counted.sum())
-        right += int((classes == truth)[counted].sum())
+            _, classes, certain = found[0]
+            known = truth != IGNORE_INDEX
+            right = certain & known & (classes == truth)
+            sure[method].append([int(x.sum()) for x in (certain, certain & known, right)])
+        pixels = len(psnr["bicubic"]) * truth.numel()
     stacked = {key: np.array(value).swapaxes(0, 1) for key, value in matrices.items()}
-    result: dict = {"images": len(psnr["joint"])}
+    result: dict = {"images": len(psnr["bicubic"])}
     for key, value in stacked.items():
         ious = [float(mean_iou(torch.from_numpy(m.sum(0)))) for m in value]
         result[f"{key} miou"] = float(np.mean(ious))
         result[f"{key} accuracy"] = float(np.trace(value.sum((0, 1))) / value.sum())
-    for other in ("prior", "alone"):
-        result[f"joint - {other} miou"] = miou_difference(stacked[other], stacked["joint"])
-        if other in psnr:
-            result[f"joint - {other} psnr"] = list(paired_bootstrap(psnr["joint"], psnr[other]))
     for key, value in psnr.items():
         result[f"{key} psnr"] = float(np.mean(value))
-    result["sure share"] = sure_pixels / pixels
-    result["accuracy where sure"] = right / max(1, known_sure)
+    for key, value in sure.items():
+        certain, known, right = np.sum(value, 0)
+        result[f"{key} sure share"] = float(certain / pixels)
+        result[f"{key} accuracy where sure"] = float(right / max(1, known))
+    for key in MASKS:
+        result[f"{key} - prior miou"] = miou_difference(stacked["prior"], stacked[key])
+    result["joint - alone miou"] = miou_difference(stacked["alone"], stacked["joint"])
+    result["joint - alone psnr"] = list(paired_bootstrap(psnr["joint"], psnr["alone"]))
     return result
 
 
