@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,6 +21,7 @@ def jitter_colours(
     """
     brightness, contrast, saturation = factors.view(-1, 3, 1, 1, 1).unbind(1)
     changed = (images * brightness - _GREY) * contrast + _GREY
-    luma = sum(w * channel for w, channel in zip(_LUMA, changed.split(1, dim=1), strict=True))
+    weights = torch.tensor(_LUMA, device=images.device, dtype=images.dtype).view(3, 1, 1)
+    luma = (weights * changed).sum(1, keepdim=True)
     result: Tensor = luma + (changed - luma) * saturation
     return result.clamp(0, 1)

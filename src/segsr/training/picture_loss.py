@@ -148,8 +148,9 @@ def seam_distance(
         shared = error.mean((2, 3), keepdim=True)
     else:
         shared = F.avg_pool2d(error, side, stride=max(1, side // 2))
-    shared = shared.unflatten(1, (3, patch**2))
-    return (shared - shared.mean(2, keepdim=True)).abs().mean()
+    shared = shared.reshape(len(shared), 3, patch**2, *shared.shape[-2:])
+    distance: Tensor = (shared - shared.mean(2, keepdim=True)).abs().mean()
+    return distance
 
 
 def _check_channels(features: nn.Module | None, discriminator: FeatureDiscriminator | None) -> None:
