@@ -12,19 +12,24 @@ same command gives the same pairs, and one that was stopped goes on. PAIRS holds
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import DictConfig, OmegaConf
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from segsr.config import build, load_recipe
+from segsr.errors import SegSRError
 from segsr.training.teacher import Teacher, load_teacher
 
 SHARD = 512  # pairs of a file
 BATCH = 16
+ORIGIN = "made_of"  # key of a file's metadata
 
 
 def main() -> None:
@@ -40,9 +45,15 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     files = [arguments.out / f"{i:04}.safetensors" for i in range(-(-arguments.count // SHARD))]
+    overrides = [*arguments.overrides, "run_dir=.", f"data.batch_size={BATCH}", "data.passes=1000"]
+    overrides += [f"data.num_workers={arguments.workers}", "data.cache=true"]
+    config = load_recipe(arguments.config, overrides).data
+    origin = made_of(config)
+    for file in files:
+        check(file, origin)
     missing = [file for file in files if not file.exists()]
     if missing:
-        synthesise(arguments, files, files.index(missing[0]))
+        synthesise(build(config), files, files.index(missing[0]), origin)
     teacher = load_teacher(arguments.teacher)
     if teacher is not None:
         teacher.to(arguments.device, torch.bfloat16, memory_format=torch.channels_last)
@@ -50,16 +61,36 @@ def main() -> None:
             teach(file, teacher, torch.device(arguments.device))
 
 
-def synthesise(arguments: argparse.Namespace, files: list[Path], first: int) -> None:
+def made_of(config: DictConfig) -> str:
+    """Return what decides the pairs: the recipe's data but for how they are loaded."""
+    loading = {"batch_size", "passes", "num_workers", "cache", "degrade_in_workers"}
+    resolved = OmegaConf.to_container(config, resolve=True)
+    return json.dumps({k: v for k, v in resolved.items() if k not in loading}, sort_keys=True)
+
+
+def check(file: Path, origin: str) -> None:
+    """Check that a file, if it is there, was made of the same.
+
+    Raises:
+        SegSRError: If it was not.
+    """
+    if not file.exists():
+        return
+    with safe_open(file, "pt") as stored:
+        if (stored.metadata() or {}).get(ORIGIN) != origin:
+            raise SegSRError(
+                f"{file} was made of other data or another degradation: give another --out, or"
+                " delete it"
+            )
+
+
+def synthesise(data: Any, files: list[Path], first: int, origin: str) -> None:
     """Write the files from the `first` on."""
-    overrides = [*arguments.overrides, "run_dir=.", f"data.batch_size={BATCH}", "data.passes=1000"]
-    overrides += [f"data.num_workers={arguments.workers}", "data.cache=true"]
-    data = build(load_recipe(arguments.config, overrides).data)
     data.setup("fit")
     data.load_state_dict({"position": first * SHARD, "batches": 0})
     batches = iter(data.train_dataloader())
     for file in files[first:]:
-        save(collected(batches, data), file)
+        save(collected(batches, data), file, origin)
         print(f"{file.name} of {len(files)}", flush=True)
 
 
@@ -78,21 +109,23 @@ def collected(batches: Iterator[Any], data: Any) -> dict[str, Tensor]:
 @torch.no_grad()
 def teach(file: Path, teacher: Teacher, device: torch.device) -> None:
     """Add what the teacher makes of the LQ images of a file, unless it is there."""
+    with safe_open(file, "pt") as stored:
+        if "taught" in stored.keys():  # noqa: SIM118, no mapping
+            return
+        origin = stored.metadata()[ORIGIN]
     tensors = load_file(file)
-    if "taught" in tensors:
-        return
     results = [
         (teacher(lq.to(device, torch.bfloat16) / 255) * 255).round().byte().cpu()
         for lq in tensors["lq"].split(BATCH)
     ]
-    save(tensors | {"taught": torch.cat(results).contiguous()}, file)
+    save(tensors | {"taught": torch.cat(results).contiguous()}, file, origin)
     print(f"{file.name} taught", flush=True)
 
 
-def save(tensors: dict[str, Tensor], file: Path) -> None:
-    """Write a file in one piece."""
+def save(tensors: dict[str, Tensor], file: Path, origin: str) -> None:
+    """Write a file in one piece, and in it what it was made of."""
     part = file.with_suffix(".part")
-    save_file(tensors, part)
+    save_file(tensors, part, {ORIGIN: origin})
     part.replace(file)
 
 

@@ -142,6 +142,7 @@ class Runner:
         self.cuda = arguments.device == "cuda"
         self.weights = arguments.out / "weights"
         self.pairs = arguments.out / "pairs"
+        self.made: set[str] = set()
         self.runs = arguments.out / "runs" / f"round{arguments.round}"
         self.again = arguments.round > 1 or arguments.start is not None
 
@@ -174,8 +175,7 @@ class Runner:
         """Write the pairs of a set that are missing, and the teacher's results."""
         arguments, pairs = self.arguments, PAIRS[name]
         count = round(arguments.pairs * pairs.count[0 if self.cuda else 1])
-        made = self.pairs / name / f"made_{count}"
-        if made.exists():
+        if name in self.made:
             return
         recipe = str(ROOT / "conf" / f"{pairs.recipe}.yaml")
         given = ["-c", recipe, "--out", str(self.pairs / name), "--count", str(count)]
@@ -184,7 +184,7 @@ class Runner:
             given += ["--teacher", str(arguments.teacher), "--device", arguments.device]
         given += [f"data={pairs.data}", f"data.root={arguments.data}", f"data.crop_size={CROP}"]
         self.call(f"pairs_{name}", [str(ROOT / "tools" / "make_pairs.py"), *given])
-        made.touch()
+        self.made.add(name)
 
     def table(self) -> None:
         """Measure the model on what it was not trained on; see benchmarks/compact.py."""

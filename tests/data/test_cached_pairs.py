@@ -106,6 +106,13 @@ def test_a_teachers_results_take_the_photographs_place(pairs) -> None:
         (lambda folder: (folder / "0.safetensors").write_bytes(b"no"), "cannot be read"),
         (lambda folder: save_file({"hq": shard(1)["hq"]}, folder / "0.safetensors"), "has no lq"),
         (lambda folder: save_file(shard(1), folder / "0.safetensors"), "others none"),
+        (
+            lambda folder: save_file(
+                shard(1, 64, mask=torch.zeros(1, 64, 64, dtype=torch.uint8)),
+                folder / "0.safetensors",
+            ),
+            "several sizes",
+        ),
     ],
 )
 def test_a_folder_that_will_not_do(pairs, spoil, complaint) -> None:

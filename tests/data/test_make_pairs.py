@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from segsr.errors import SegSRError
 from segsr.training.teacher import Teacher
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +28,10 @@ def tool(monkeypatch):
     return module
 
 
-def make(tool, monkeypatch, out, count, *more):
+def make(tool, monkeypatch, out, count, *more, side=64):
     recipe = str(ROOT / "conf" / "compact_srdm.yaml")
     given = ["make_pairs", "-c", recipe, "--out", str(out), "--count", str(count), *more]
-    given.append("data.crop_size=64")
+    given.append(f"data.crop_size={side}")
     monkeypatch.setattr(sys, "argv", given)
     tool.main()
     return [load_file(file) for file in sorted(out.glob("*.safetensors"))]
@@ -68,3 +69,12 @@ def test_a_teachers_results_are_added_to_what_is_there(tool, monkeypatch, tmp_pa
     make(tool, monkeypatch, tmp_path, 8, "--teacher", "file")
     assert Nearest.calls == calls
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_pairs_of_other_data_do_not_pass_for_these(tool, monkeypatch, tmp_path) -> None:
+    make(tool, monkeypatch, tmp_path, 8)
+    before = (tmp_path / "0000.safetensors").read_bytes()
+    with pytest.raises(SegSRError, match="made of other data or another degradation"):
+        make(tool, monkeypatch, tmp_path, 16, side=32)
+    assert [file.name for file in tmp_path.iterdir()] == ["0000.safetensors"]
+    assert (tmp_path / "0000.safetensors").read_bytes() == before

@@ -61,10 +61,15 @@ def bridge(awake: bool = False) -> DualModalityBridge:
     """A bridge; `awake` as after some training, with projections that are not zero."""
     net = DualModalityBridge(CLASSES, LATENTS, WIDTH, WIDTH, (8, 8), (8, 8), norm_groups=4)
     if awake:
-        for encoder in (net.seg_controller, net.image_aid):
-            for projection in encoder.projections:
-                nn.init.normal_(projection.weight, std=0.5)
+        wake(net)
     return net
+
+
+def wake(net: DualModalityBridge) -> None:
+    """Give a bridge projections that are not zero."""
+    for encoder in (net.seg_controller, net.image_aid):
+        for projection in encoder.projections:
+            nn.init.normal_(projection.weight, std=0.5)
 
 
 def scheduler() -> DDIMScheduler:

@@ -40,7 +40,7 @@ class CachedPairs(Dataset[int]):
         target: What becomes `hq`.
         seed: Key of all randomness, together with the position.
         flip: Mirror half of the pairs.
-        turn: Turn and mirror each batch in one of eight ways.
+        turn: Turn each batch by a multiple of 90 degrees.
 
     Raises:
         SegSRError: If there are no pairs, a file is damaged, or the pairs lack what is asked for.
@@ -73,6 +73,11 @@ class CachedPairs(Dataset[int]):
 
     def __getitem__(self, position: int) -> int:
         return position
+
+    @staticmethod
+    def collate(positions: list[int]) -> dict[str, list[int]]:
+        """Return the positions as the loader's batch."""
+        return {"position": positions}
 
     def to(self, device: torch.device) -> None:
         """Move all pairs to `device`."""
@@ -125,4 +130,6 @@ def _read(folder: Path, target: Target) -> dict[str, Tensor]:
             raise SegSRError(f"{file} cannot be read ({error}): {_REMEDY}") from error
     if len({len(part) for part in parts.values()}) > 1:
         raise SegSRError(f"of {folder} some files have masks and others none: {_REMEDY}")
+    if len({tensor.shape[1:] for tensor in parts["hq"]}) > 1:
+        raise SegSRError(f"the pairs of {folder} are of several sizes: {_REMEDY}")
     return {key: torch.cat(tensors) for key, tensors in parts.items()}

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segsr.batch import Batch
+from segsr.seeding import generator
+
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _GREY = 0.5  # about which contrast turns; a picture's own mean would differ between HQ and LQ
+
+
+def jitter_batch(batch: Batch, amount: float, seed: int, positions: Sequence[int]) -> None:
+    """Change the colours of `batch`, `hq` and `lq` alike, by what is drawn for each position.
+
+    Args:
+        batch: Changed in place.
+        amount: The factors are from [1 - amount, 1 + amount].
+        seed: Key of the draws, together with the position.
+        positions: In the training stream, of every sample.
+    """
+    drawn = [torch.rand(3, generator=generator(seed, "jitter", p)) for p in positions]
+    factors = 1 + amount * (2 * torch.stack(drawn) - 1)
+    factors = factors.to(batch["lq"].device, non_blocking=True)
+    batch["lq"] = jitter_colours(batch["lq"], factors)
+    if "hq" in batch:
+        batch["hq"] = jitter_colours(batch["hq"], factors)
 
 
 def jitter_colours(

@@ -16,7 +16,7 @@ from segsr.batch import SCALE, Batch
 from segsr.classes import CLASSES
 from segsr.data.bad_files import BadFiles, OnError
 from segsr.data.cached_pairs import CachedPairs, Target
-from segsr.data.colour_jitter import jitter_colours
+from segsr.data.colour_jitter import jitter_batch
 from segsr.data.datasets import EvaluationSet, Reader, Sample, TrainingSet, collate
 from segsr.data.image_folder import Files, ImageFolder
 from segsr.data.sampler import EvaluationSampler, PositionSampler
@@ -59,7 +59,7 @@ class PairDataModule(LightningDataModule):
         pairs: Folder of `segsr.data.cached_pairs`, in place of `train`: pairs that were synthesised
             beforehand and are kept on the device that trains.
         target: What is learned from those: the photograph, or a teacher's result.
-        turn: Turn and mirror each batch of those in one of eight ways.
+        turn: Turn each batch of those by a multiple of 90 degrees.
         jitter: In training, multiply brightness, contrast and saturation of each pair by factors
             from [1 - jitter, 1 + jitter].
         eval_crop: Side of the centre crop in evaluation; None takes whole photographs, cut to
@@ -212,7 +212,9 @@ class PairDataModule(LightningDataModule):
             result["hq"] = batch["hq"]
         if "mask" in batch:
             result["mask"] = batch["mask"].long()
-        return self._jittered(result, batch["position"]) if training and self.jitter else result
+        if training and self.jitter:
+            jitter_batch(result, self.jitter, self.seed, batch["position"])
+        return result
 
     def position(self) -> int:
         """The first position of the training stream that no rank has been trained on.
@@ -259,20 +261,10 @@ class PairDataModule(LightningDataModule):
             cached,
             self.batch_size,
             sampler=sampler,
-            collate_fn=_positions,
+            collate_fn=cached.collate,
             generator=generator(self.seed, "loader"),
         )
         return loader
-
-    def _jittered(self, batch: Batch, positions: Sequence[int]) -> Batch:
-        factors = torch.stack(
-            [torch.rand(3, generator=generator(self.seed, "jitter", p)) for p in positions]
-        )
-        factors = (1 + self.jitter * (2 * factors - 1)).to(batch["lq"].device, non_blocking=True)
-        batch["lq"] = jitter_colours(batch["lq"], factors)
-        if "hq" in batch:
-            batch["hq"] = jitter_colours(batch["hq"], factors)
-        return batch
 
     def _batches(self) -> int:
         """Batches a rank has been trained on, over all epochs and interruptions."""
@@ -353,10 +345,6 @@ class PairDataModule(LightningDataModule):
         if self.trainer is None:
             return {}
         return {"rank": self.trainer.global_rank, "world_size": self.trainer.world_size}
-
-
-def _positions(positions: list[int]) -> dict[str, Any]:
-    return {"position": positions}
 
 
 def _check_side(name: str, side: int) -> None:
